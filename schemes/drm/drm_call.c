@@ -13,7 +13,7 @@
 #include "schemes/drm/drm_layout.h"
 #include "schemes/scheme/libredox.h"
 
-#define REQUEST_NR(request)   ((uint8_t)((request)&0xFF))
+#define REQUEST_NR(request)   ((uint8_t)((request) & 0xFF))
 #define REQUEST_TYPE(request) (((request) >> 8) & 0xFF)
 #define REQUEST_SIZE(request) (((request) >> 16) & 0x3FFF)
 #define DRM_TYPE              0x64u
