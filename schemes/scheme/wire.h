@@ -1,6 +1,7 @@
 /*
- * The v2 scheme wire between the Redox kernel and a scheme daemon: redox-abi.md 2 as corrected by redox-run.md. tests/redox-constants
- * compares every value and size with the published crate redox_syscall.
+ * The v2 scheme wire between the Redox kernel and a scheme daemon: redox-abi.md 2 as corrected by
+ * redox-run.md. tests/redox-constants compares every value and size with the published crate
+ * redox_syscall.
  */
 #ifndef SCHEME_WIRE_H
 #define SCHEME_WIRE_H
