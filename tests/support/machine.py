@@ -1,0 +1,124 @@
+"""A driver VM under vm-launch, and Redox-style clients beside it, for the demo and the VM tests.
+
+Everything is started as a user would start it: vm-launch with a configuration file, clients with REDOX_HOSTED_DIR set.
+"""
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from qmp import Qmp
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class MachineError(Exception):
+    pass
+
+
+def read_line(stream, timeout_s, what):
+    """One line from a pipe, or MachineError after TIMEOUT_S."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        if not selector.select(timeout_s):
+            raise MachineError(f"{what}: nothing within {timeout_s} s")
+    line = stream.readline()
+    if not line:
+        raise MachineError(f"{what}: ended")
+    return line.rstrip("\n")
+
+
+class Machine:
+    """vm-launch and all that it starts. Use it as a context manager."""
+
+    def __init__(self, build, configuration, ready_timeout_s=180, environment=None):
+        self.build = Path(build).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="bridge-vm-"))
+        self.runtime = self.folder / "run"
+        self.redox = self.folder / "redox"
+        self.redox.mkdir(mode=0o700)
+        self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.redox), **(environment or {}))
+        self.configuration = self.folder / "vm.ini"
+        self.configuration.write_text(configuration.format(folder=self.folder, build=self.build, root=ROOT), encoding="utf-8")
+        self.log_path = self.folder / "vm-launch.log"
+        self.ready_timeout_s = ready_timeout_s
+        self.process = None
+
+    def __enter__(self):
+        reader, writer = os.pipe()
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                [self.build / "vm-launch/vm-launch", "run", "--runtime-dir", self.runtime, "--ready-fd", str(writer),
+                 self.configuration], cwd=ROOT, env=self.environment, pass_fds=[writer], stdout=log, stderr=log)
+        os.close(writer)
+        with os.fdopen(reader, encoding="utf-8") as ready:
+            try:
+                read_line(ready, self.ready_timeout_s, "vm-launch")
+            except MachineError as error:
+                self.stop()
+                raise MachineError(f"{error}; its log:\n{self.log()}") from error
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self, timeout_s=60):
+        """SIGTERM; returns the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        return self.process.returncode
+
+    def log(self):
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def wait_log(self, text, count=1, timeout_s=60):
+        """Waits until TEXT stands COUNT times in the log of vm-launch and its children."""
+        end = time.monotonic() + timeout_s
+        while self.log().count(text) < count:
+            if time.monotonic() > end:
+                raise MachineError(f"'{text}' did not appear {count} times in the log:\n{self.log()}")
+            time.sleep(0.05)
+
+    def qmp(self, name="gpu"):
+        return Qmp(self.folder / f"{name}.qmp")
+
+
+class Client:
+    """The Orbital-style client, driven line by line."""
+
+    def __init__(self, build, environment, *options):
+        self.process = subprocess.Popen([Path(build) / "tests/clients/orbital", "--script", *options], env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def send(self, *words):
+        self.process.stdin.write(" ".join(str(word) for word in words) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self, timeout_s=60):
+        line = read_line(self.process.stdout, timeout_s, "client")
+        if not line.startswith("ok"):
+            raise MachineError(f"client: {line}")
+        return line[2:].strip()
+
+    def do(self, *words, timeout_s=60):
+        """One command; returns what stands behind 'ok'."""
+        self.send(*words)
+        return self.answer(timeout_s)
