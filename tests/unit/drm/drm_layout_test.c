@@ -15,8 +15,8 @@
 /* A kernel of one symbol: hands each call to the test. */
 static size_t (*on_call)(uint8_t *payload, size_t length, size_t flags, uint64_t nr);
 
-size_t redox_sys_call_v0(size_t fd, uint8_t *payload, size_t length, size_t flags, const uint64_t *metadata,
-		size_t metadata_words)
+size_t redox_sys_call_v0(size_t fd, uint8_t *payload, size_t length, size_t flags,
+		const uint64_t *metadata, size_t metadata_words)
 {
 	assert_int_equal(fd, 7);
 	assert_int_equal(metadata_words, 1);
@@ -32,7 +32,8 @@ static void parse_accepts_exact_length_only(void **state)
 		struct drm_payload payload;
 		for (size_t length = 0; length < sizeof(bytes); length++) {
 			int expected = length == layout->fixed_bytes ? 0 : -EINVAL;
-			assert_int_equal(drm_payload_parse(layout->nr, bytes, length, &payload), expected);
+			assert_int_equal(drm_payload_parse(layout->nr, bytes, length, &payload),
+					expected);
 		}
 	}
 }
@@ -69,9 +70,13 @@ static void parse_refuses_huge_counts(void **state)
 			uint8_t bytes[256];
 			struct drm_payload payload;
 			memset(bytes, 0, sizeof(bytes));
-			memset(bytes + drm_layout_count_offset(layout, a), 0xFF, layout->arrays[a].count_bytes);
-			for (size_t length = layout->fixed_bytes; length < sizeof(bytes); length++) {
-				assert_int_equal(drm_payload_parse(layout->nr, bytes, length, &payload), -EINVAL);
+			memset(bytes + drm_layout_count_offset(layout, a), 0xFF,
+					layout->arrays[a].count_bytes);
+			for (size_t length = layout->fixed_bytes; length < sizeof(bytes);
+					length++) {
+				assert_int_equal(drm_payload_parse(layout->nr, bytes, length,
+								 &payload),
+						-EINVAL);
 			}
 		}
 	}
@@ -114,8 +119,10 @@ static void call_packs_and_unpacks_arrays(void **state)
 {
 	(void)state;
 	uint32_t crtcs[3] = {1, 2, 0xAAAAAAAA};
-	struct drm_mode_card_res resources = {
-			.count_crtcs = 2, .crtc_id_ptr = (uintptr_t)crtcs, .count_connectors = 1, .connector_id_ptr = 0};
+	struct drm_mode_card_res resources = {.count_crtcs = 2,
+			.crtc_id_ptr = (uintptr_t)crtcs,
+			.count_connectors = 1,
+			.connector_id_ptr = 0};
 	on_call = answer_get_resources;
 	assert_int_equal(drm_call(7, DRM_IOCTL_MODE_GETRESOURCES, &resources), 0);
 	assert_int_equal(resources.count_crtcs, 3);
@@ -206,7 +213,7 @@ static void call_carries_large_arrays(void **state)
 	(void)state;
 	struct drm_clip_rect clips[256];
 	for (unsigned i = 0; i < 256; i++) {
-		clips[i] = (struct drm_clip_rect){.x1 = (unsigned short)i, .x2 = 1, .y2 = 1};
+		clips[i] = (struct drm_clip_rect) {.x1 = (unsigned short)i, .x2 = 1, .y2 = 1};
 	}
 	struct drm_mode_fb_dirty_cmd dirty = {.num_clips = 256, .clips_ptr = (uintptr_t)clips};
 	on_call = check_clips;
@@ -216,15 +223,15 @@ static void call_carries_large_arrays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-			test_case(parse_accepts_exact_length_only),
-			test_case(parse_refuses_unknown_numbers),
-			test_case(parse_refuses_terminal_ioctls),
-			test_case(parse_refuses_huge_counts),
-			test_case(set_array_truncates_and_stores_the_true_count),
-			test_case(call_packs_and_unpacks_arrays),
-			test_case(call_cuts_pointers_out_of_the_middle),
-			test_case(call_reports_errors_and_values),
-			test_case(call_carries_large_arrays),
+			TEST(parse_accepts_exact_length_only),
+			TEST(parse_refuses_unknown_numbers),
+			TEST(parse_refuses_terminal_ioctls),
+			TEST(parse_refuses_huge_counts),
+			TEST(set_array_truncates_and_stores_the_true_count),
+			TEST(call_packs_and_unpacks_arrays),
+			TEST(call_cuts_pointers_out_of_the_middle),
+			TEST(call_reports_errors_and_values),
+			TEST(call_carries_large_arrays),
 	};
-	return cmocka_run_group_tests_name("drm_layout", tests, NULL, NULL);
+	return test_main("drm_layout", tests);
 }
