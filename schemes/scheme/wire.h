@@ -116,11 +116,11 @@ struct scheme_stat {
 	uint64_t st_size;
 	uint32_t st_blksize, pad2;
 	uint64_t st_blocks;
-	uint64_t st_mtime;
+	uint64_t st_mtime_sec; // not st_mtime, which is a macro of <sys/stat.h>
 	uint32_t st_mtime_nsec, pad3;
-	uint64_t st_atime;
+	uint64_t st_atime_sec;
 	uint32_t st_atime_nsec, pad4;
-	uint64_t st_ctime;
+	uint64_t st_ctime_sec;
 	uint32_t st_ctime_nsec, pad5;
 };
 
