@@ -1,6 +1,7 @@
 /*
- * Where a peer is found: unix:PATH, vsock-unix:PATH:PORT (a vsock device's host side: "CONNECT port" is said first), vsock:CID:PORT
- * (CID "any" to listen on, else a number; Linux only), tcp:HOST:PORT (dotted address; loopback or QEMU's guestfwd).
+ * Where a peer is found: unix:PATH, vsock-unix:PATH:PORT (a vsock device's host side: "CONNECT
+ * port" is said first), vsock:CID:PORT (CID "any" to listen on, else a number; Linux only),
+ * tcp:HOST:PORT (dotted address; loopback or QEMU's guestfwd).
  */
 #ifndef COMMON_ADDRESS_H
 #define COMMON_ADDRESS_H
@@ -25,17 +26,21 @@ int address_parse(const char *text, struct address *ret_address, const char **re
 /* Writes the address as text, for logs. Returns BUFFER. */
 const char *address_format(const struct address *address, char *buffer, size_t size);
 
-/* Listens; a stale unix socket that nobody serves is replaced. The socket is non-blocking, CLOEXEC. Returns the fd or a negative errno. */
+/* Listens; a stale unix socket that nobody serves is replaced. The socket is non-blocking, CLOEXEC.
+ * Returns the fd or a negative errno. */
 int address_listen(const struct address *address);
 
 /* A connection being made. */
 struct dial;
 
-/* Called once: FD >= 0 is the connected socket (taken by the callee), else a negative errno. The dial is gone afterwards. */
+/* Called once: FD >= 0 is the connected socket (taken by the callee), else a negative errno. The
+ * dial is gone afterwards. */
 typedef void (*dial_fn)(void *data, int fd);
 
-/* Starts connecting without blocking; gives up after TIMEOUT_MS (-ETIMEDOUT). Returns 0 or a negative errno (FN is not called then). */
-int dial_start(struct loop *loop, const struct address *address, uint32_t timeout_ms, dial_fn fn, void *data, struct dial **ret_dial);
+/* Starts connecting without blocking; gives up after TIMEOUT_MS (-ETIMEDOUT). Returns 0 or a
+ * negative errno (FN is not called then). */
+int dial_start(struct loop *loop, const struct address *address, uint32_t timeout_ms, dial_fn fn,
+		void *data, struct dial **ret_dial);
 
 /* Gives up silently. NULL is allowed. */
 void dial_cancel(struct dial *dial);

@@ -1,6 +1,6 @@
 /*
- * Monotonic time that never runs backwards: Redox's CLOCK_MONOTONIC steps back by up to 80 ms (redox-run.md 1.7), so the last
- * value is kept and returned again until the clock has caught up.
+ * Monotonic time that never runs backwards: Redox's CLOCK_MONOTONIC steps back by up to 80 ms
+ * (redox-run.md 1.7), so the last value is kept and returned again until the clock has caught up.
  */
 #ifndef COMMON_CLOCK_H
 #define COMMON_CLOCK_H
