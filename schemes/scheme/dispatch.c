@@ -6,6 +6,7 @@
  * that are marked ONEWAY. Nothing in a record is believed but that the kernel wrote it.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include "common/log.h"
 #include "schemes/scheme/dispatch.h"
 
@@ -59,6 +60,10 @@ static const struct dispatch_entry std_fs_kinds[] = {
 		[SCHEME_STD_FSYNC] = {DISPATCH_CALLABLE, transfer_fsync, 0},
 		[SCHEME_STD_FTRUNCATE] = {DISPATCH_ANY, NULL, EBADF},
 		[SCHEME_STD_FUTIMENS] = {DISPATCH_ANY, NULL, EPERM},
+		[SCHEME_STD_RELPATHAT] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
+		[SCHEME_STD_LOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
+		[SCHEME_STD_UNLOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
+		[SCHEME_STD_GETLOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
 };
 
 #define DISPATCH_COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -95,8 +100,9 @@ static int64_t dispatch_request(struct scheme *scheme, const struct scheme_sqe *
 	struct handle *handle = handle_find(&scheme->handles, sqe->args[0]);
 
 	if (!entry) {
-		log_peer(LOG_SCHEME, "opcode %u is not known, ENOSYS answered", sqe->opcode);
-		return sqe->opcode == SCHEME_OP_STD_FS_CALL ? -EOPNOTSUPP : -ENOSYS;
+		log_peer(LOG_SCHEME, "opcode %u (%" PRIu64 ") is not known, ENOSYS answered",
+				sqe->opcode, sqe->args[3]);
+		return -ENOSYS;
 	}
 	if (scheme->ending && sqe->opcode != SCHEME_OP_MUNMAP) {
 		return -ENODEV;

@@ -107,7 +107,7 @@ static int handle_allocate(
 	size_t path_length = strlen(path);
 	bool slash = path_length && parent_length && parent->path[parent_length - 1] != '/';
 
-	if (parent_length + slash + path_length > LIMIT_PATH) {
+	if (parent && parent_length - parent->prefix_length + slash + path_length > LIMIT_PATH) {
 		return -ENAMETOOLONG;
 	}
 	struct handle *handle =

@@ -31,7 +31,6 @@ struct handle {
 	uint32_t event_mask;        // that somebody waits for
 	uint32_t queued_events;     // in the notices of batch queued_batch
 	uint64_t queued_batch;
-	uint64_t mapped_bytes;  // by clients, at most
 	struct request *parked; // list by request.handle_next
 	uint32_t parked_count;
 	char path[]; // "/scheme/NAME/PATH", NUL-terminated

@@ -52,17 +52,13 @@ int64_t memory_map(struct scheme *scheme, struct handle *handle, const struct sc
 		log_error(LOG_SCHEME, "a handler gave a bad address for a mapping");
 		return -EIO;
 	}
-	handle->mapped_bytes += sqe->args[1];
 	return (int64_t)(uintptr_t)address;
 }
 
 int64_t memory_unmap(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
 {
-	uint64_t size = sqe->args[1];
-
-	handle->mapped_bytes -= size < handle->mapped_bytes ? size : handle->mapped_bytes;
 	if (scheme->ops->munmap) {
-		scheme->ops->munmap(scheme->data, handle->data, sqe->args[3], size);
+		scheme->ops->munmap(scheme->data, handle->data, sqe->args[3], sqe->args[1]);
 	}
 	return 0;
 }

@@ -215,33 +215,41 @@ void request_answer(struct request *request, int64_t result)
 static bool request_check(
 		const struct request *request, size_t offset, size_t length, uint8_t access)
 {
-	bool ours = request->state != REQUEST_FREE && request->access & access &&
+	return request->state != REQUEST_FREE && request->access & access &&
 			offset <= request->length && length <= request->length - offset;
+}
 
-	if (!ours) {
-		log_error(LOG_SCHEME, "a handler left the client's buffer: %zu bytes at %zu of %zu",
-				length, offset, request->length);
-		((struct request *)request)->broken = true;
-	}
-	return ours;
+/* The daemon's view of a request is const while it only reads; the request is ours. */
+static void request_break(const struct request *request, size_t offset, size_t length)
+{
+	log_error(LOG_SCHEME, "a handler left the client's buffer: %zu bytes at %zu of %zu", length,
+			offset, request->length);
+	((struct request *)request)->broken = true;
 }
 
 void request_get(const struct request *request, size_t offset, void *destination, size_t length)
 {
-	if (!request_check(request, offset, length, REQUEST_GET)) {
-		memset(destination, 0, length);
+	if (!length) {
 		return;
 	}
-	if (length) {
-		memcpy(destination, request->untrusted_buffer + offset, length);
+	if (!request_check(request, offset, length, REQUEST_GET)) {
+		memset(destination, 0, length);
+		request_break(request, offset, length);
+		return;
 	}
+	memcpy(destination, request->untrusted_buffer + offset, length);
 }
 
 void request_put(struct request *request, size_t offset, const void *source, size_t length)
 {
-	if (request_check(request, offset, length, REQUEST_PUT) && length) {
-		memcpy(request->untrusted_buffer + offset, source, length);
+	if (!length) {
+		return;
 	}
+	if (!request_check(request, offset, length, REQUEST_PUT)) {
+		request_break(request, offset, length);
+		return;
+	}
+	memcpy(request->untrusted_buffer + offset, source, length);
 }
 
 size_t request_length(const struct request *request)

@@ -55,6 +55,10 @@ enum scheme_std_fs_kind {
 	SCHEME_STD_FSYNC = 6,
 	SCHEME_STD_FTRUNCATE = 7,
 	SCHEME_STD_FUTIMENS = 8,
+	SCHEME_STD_RELPATHAT = 11,
+	SCHEME_STD_LOCK = 12,
+	SCHEME_STD_UNLOCK = 13,
+	SCHEME_STD_GETLOCK = 14,
 };
 
 enum scheme_cqe_opcode {

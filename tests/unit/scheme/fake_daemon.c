@@ -189,7 +189,7 @@ static void on_unregistered(void *data, const char *name)
 	strcpy(d->unregistered_name, name);
 }
 
-const struct scheme_ops daemon_ops = {
+static const struct scheme_ops daemon_ops = {
 		.open = on_open,
 		.close = on_close,
 		.read = on_read,
@@ -211,10 +211,10 @@ int daemon_setup(void **state)
 	struct daemon *d = &daemon_state;
 
 	(void)state;
-	*d = (struct daemon) {.taken_fd = -1, .given_fd = -1};
+	*d = (struct daemon) {.ops = daemon_ops, .taken_fd = -1, .given_fd = -1};
 	fake_start();
 	assert_int_equal(loop_create(&d->loop), 0);
-	assert_int_equal(scheme_create(d->loop, &daemon_ops, d, &d->scheme), 0);
+	assert_int_equal(scheme_create(d->loop, &d->ops, d, &d->scheme), 0);
 	assert_int_equal(scheme_register(d->scheme, "test"), 0);
 	d->root = fake.last_id;
 	return 0;

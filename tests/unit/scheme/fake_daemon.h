@@ -18,7 +18,8 @@ struct daemon_handle {
 struct daemon {
 	struct loop *loop;
 	struct scheme *scheme;
-	uint64_t root; // id of the name "test"
+	struct scheme_ops ops; // a test may take some out
+	uint64_t root;         // id of the name "test"
 
 	/* What it does */
 	int open_result;
@@ -48,7 +49,6 @@ struct daemon {
 };
 
 extern struct daemon daemon_state;
-extern const struct scheme_ops daemon_ops;
 
 /* Fixture: kernel, loop, scheme, registered as "test". */
 int daemon_setup(void **state);
