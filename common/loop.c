@@ -15,9 +15,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
@@ -25,10 +24,10 @@
 
 #include "common/clock.h"
 #include "common/fd.h"
+#include "common/signal_bell.h"
 #include "common/timer_heap.h"
 
-#define EVENT_BATCH  32
-#define SIGNAL_COUNT 65 // signals are 1 to 64
+#define EVENT_BATCH 32
 
 enum source_kind {
 	SOURCE_FD,
@@ -70,31 +69,6 @@ struct loop {
 	struct timer_heap timers;
 };
 
-/*
- * What the handler of a signal needs. A signal belongs to one loop at a time. The process is
- * compared because a forked child has the handlers too, and must not ring the bell of its parent.
- */
-static struct {
-	struct loop *owner; // NULL: no handler installed by us
-	struct sigaction before;
-	atomic_int bell_fd;
-	atomic_bool pending;
-} signals[SIGNAL_COUNT];
-static _Atomic pid_t signal_process;
-
-static void signal_handle(int signo)
-{
-	int saved_errno = errno;
-
-	if (getpid() == atomic_load(&signal_process)) {
-		atomic_store(&signals[signo].pending, true);
-		// A full pipe is as good: whoever drains it looks at every flag.
-		ssize_t written = write(atomic_load(&signals[signo].bell_fd), "", 1);
-		(void)written;
-	}
-	errno = saved_errno;
-}
-
 static void signals_dispatch(void *data, int fd, uint32_t events)
 {
 	struct loop *loop = data;
@@ -103,11 +77,10 @@ static void signals_dispatch(void *data, int fd, uint32_t events)
 	(void)events;
 	while (read(fd, bells, sizeof(bells)) > 0) {
 	}
-	for (int signo = 1; signo < SIGNAL_COUNT; signo++) {
+	for (int signo = 1; signo < SIGNAL_BELL_SIGNALS; signo++) {
 		struct loop_source *source;
 
-		if (signals[signo].owner != loop ||
-				!atomic_exchange(&signals[signo].pending, false)) {
+		if (!signal_bell_take(signo, loop)) {
 			continue;
 		}
 		TAILQ_FOREACH (source, &loop->sources[SOURCE_SIGNAL], link) {
@@ -442,44 +415,20 @@ static int signal_pipe_open(struct loop *loop)
 			&loop->signal_source);
 }
 
-static int signal_install(struct loop *loop, int signo)
-{
-	struct sigaction action = {.sa_handler = signal_handle, .sa_flags = SA_RESTART};
-	int error = signal_pipe_open(loop);
-
-	if (error < 0) {
-		return error;
-	}
-	sigemptyset(&action.sa_mask);
-	atomic_store(&signal_process, getpid());
-	atomic_store(&signals[signo].pending, false);
-	atomic_store(&signals[signo].bell_fd, loop->signal_pipe[1]);
-	if (sigaction(signo, &action, &signals[signo].before) < 0) {
-		return -errno;
-	}
-	signals[signo].owner = loop;
-	return 0;
-}
-
 int loop_add_signal(struct loop *loop, int signo, loop_fn fn, void *data,
 		struct loop_source **ret_source)
 {
 	struct loop_source *source;
 
-	if (signo < 1 || signo >= SIGNAL_COUNT) {
-		return -EINVAL;
+	int error = signal_pipe_open(loop);
+	if (error == 0) {
+		error = source_create(loop, SOURCE_SIGNAL, fn, data, &source);
 	}
-	if (signals[signo].owner != NULL && signals[signo].owner != loop) {
-		return -EBUSY;
-	}
-	int error = source_create(loop, SOURCE_SIGNAL, fn, data, &source);
 	if (error < 0) {
 		return error;
 	}
 	source->signo = signo;
-	if (signals[signo].owner == NULL) {
-		error = signal_install(loop, signo);
-	}
+	error = signal_bell_hang(signo, loop, loop->signal_pipe[1]);
 	if (error < 0) {
 		source_free(source);
 		return error;
@@ -502,8 +451,7 @@ static void signal_remove(struct loop_source *source)
 		}
 		last = last && other->removed;
 	}
-	sigaction(source->signo, &signals[source->signo].before, NULL);
-	signals[source->signo].owner = NULL;
+	signal_bell_remove(source->signo);
 	if (last) {
 		// The pipe itself stays until the loop goes: a handler may be running in another
 		// thread.
