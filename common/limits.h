@@ -7,7 +7,7 @@
 #define COMMON_LIMITS_H
 
 /* Link and session */
-#define LIMIT_FRAME          (256u * 1024u) // largest payload of a frame
+#define LIMIT_FRAME          (260u * 1024u) // largest payload of a frame: a cursor of 256 x 256 fits
 #define LIMIT_FRAME_WHOLE    (32u * 1024u)  // up to here link_recv hands out the payload whole
 #define LIMIT_FRAME_HEAD     4096u // how much of a longer one it hands out; the rest by link_recv_into
 #define LIMIT_LINK_QUEUE     (512u * 1024u) // unsent bytes of one link
@@ -36,13 +36,12 @@
 #define LIMIT_DAMAGE_RECTS 16u    // kept apart; more are merged to one box
 #define LIMIT_CONNECTORS   16u    // of a topology
 #define LIMIT_CRTCS        16u
+#define LIMIT_TOPOLOGIES_PER_SECOND 32u // more of them are a flood
 #define LIMIT_COMMIT_MS    10000u // a commit without an answer: the link is taken for dead
 
 /* vsock device */
 #define LIMIT_VSOCK_CONNECTIONS 1024u
 #define LIMIT_VSOCK_BUFFER \
 	(256u * 1024u) // for each direction of one connection: the credit that we grant
-#define LIMIT_VSOCK_CONNECT_MS 10000u // a guest that does not answer REQUEST is given up after this
-#define LIMIT_VSOCK_CLOSE_MS   8000u  // and one that does not confirm the end of a connection
 
 #endif

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 from xml.parsers import expat
 
-FRAME_MAX = 262144  # LIMIT_FRAME of common/limits.h: largest payload of a frame
+FRAME_MAX = 266240  # LIMIT_FRAME of common/limits.h: largest payload of a frame
 LENGTH_BYTES = {"string": 2, "array": 2, "bytes": 4}
 ENUM_MAX = 0x7FFFFFFF  # what a C11 enumerator can hold
 ROLE_MAX = 31  # roles are also bits of a u32

@@ -2,7 +2,7 @@ import enum
 import struct
 from dataclasses import dataclass, field
 
-FRAME_MAX = 262144
+FRAME_MAX = 266240
 HEADER = struct.Struct("<IHHI")  # length, opcode, flags, serial
 
 

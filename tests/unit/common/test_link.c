@@ -317,7 +317,9 @@ static void limit_frame(void **state)
 static void too_long_a_frame_is_refused(void **state)
 {
 	struct bench *bench = *state;
-	uint8_t header[LINK_HEADER_BYTES] = {1, 0, 4}; // LIMIT_FRAME + 1
+	const uint32_t length = LIMIT_FRAME + 1;
+	uint8_t header[LINK_HEADER_BYTES] = {
+			length & 0xff, length >> 8 & 0xff, length >> 16 & 0xff, length >> 24};
 	struct link_frame frame;
 
 	bench->a.on_readable = NULL;
