@@ -43,5 +43,7 @@
 #define LIMIT_VSOCK_CONNECTIONS 1024u
 #define LIMIT_VSOCK_BUFFER \
 	(256u * 1024u) // for each direction of one connection: the credit that we grant
+#define LIMIT_VSOCK_CONNECT_MS 10000u // a guest that does not answer REQUEST is given up after this
+#define LIMIT_VSOCK_CLOSE_MS   8000u  // and one that does not confirm the end of a connection
 
 #endif
