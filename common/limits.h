@@ -39,6 +39,9 @@
 #define LIMIT_TOPOLOGIES_PER_SECOND 32u // more of them are a flood
 #define LIMIT_COMMIT_MS    10000u // a commit without an answer: the link is taken for dead
 
+/* Guest agent */
+#define LIMIT_CURSOR_PX          128u            // width and height of the largest cursor image
+
 /* vsock device */
 #define LIMIT_VSOCK_CONNECTIONS 1024u
 #define LIMIT_VSOCK_BUFFER \

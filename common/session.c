@@ -195,9 +195,24 @@ static void session_fault(struct session *session, uint32_t fault, int error, co
 	session_begin_end(session, error, reason);
 }
 
+static uint32_t session_fault_of(int error)
+{
+	switch (error) {
+	case -ESTALE:
+		return BRIDGE_FAULT_REPLACED;
+	case -ENOBUFS:
+	case -EMFILE:
+		return BRIDGE_FAULT_LIMIT;
+	case -ENODEV:
+		return BRIDGE_FAULT_NO_DEVICE;
+	default:
+		return BRIDGE_FAULT_MALFORMED;
+	}
+}
+
 void session_fail(struct session *session, int error, const char *fault)
 {
-	session_fault(session, BRIDGE_FAULT_MALFORMED, error, fault);
+	session_fault(session, session_fault_of(error), error, fault);
 }
 
 static void trace(const char *direction, const struct session *session, uint16_t opcode,

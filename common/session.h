@@ -73,8 +73,11 @@ int session_send(struct session *session, uint16_t opcode, uint32_t serial, cons
 /* Fetches the rest of the current frame; see link_recv_into. */
 ssize_t session_recv_into(struct session *session, void *destination, size_t bytes);
 
-/* Ends the current connection because of the peer's FAULT (text for ERROR and the log); ops.down
- * follows from the loop, then dialling again. */
+/*
+ * Ends the current connection because of the peer's FAULT (text for ERROR and the log); ops.down
+ * follows from the loop, then dialling again. ERROR decides which fault the peer is told: -ESTALE
+ * replaced, -ENOBUFS and -EMFILE limit, -ENODEV no_device, everything else malformed.
+ */
 void session_fail(struct session *session, int error, const char *fault);
 
 /* Counters of the current connection and how often it went up; all zero when down. */
