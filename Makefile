@@ -1,6 +1,8 @@
 # The front door: Meson does the work (meson.build), in build/.
 BUILD ?= build
 T ?= 60
+# Debian's own: the one that sees python3-pil and python3-hypothesis.
+PYTHON ?= /usr/bin/python3
 
 .PHONY: all deps demo check fuzz bench soak format help clean
 
@@ -14,25 +16,25 @@ $(BUILD)/build.ninja:
 demo:
 	@packaging/deps demo
 	@$(MAKE) --no-print-directory all
-	@python3 tests/demo/demo.py --build $(BUILD)
+	@$(PYTHON) tests/demo/demo.py --build $(BUILD)
 
 check:
 	@packaging/deps check
-	@python3 tests/check/check.py
+	@$(PYTHON) tests/check/check.py
 
 fuzz:
 	@packaging/deps check
-	@python3 tests/check/fuzz.py --seconds $(T)
+	@$(PYTHON) tests/check/fuzz.py --seconds $(T)
 
 bench:
 	@packaging/deps demo
 	@$(MAKE) --no-print-directory all
-	@python3 tests/bench/bench.py --build $(BUILD)
+	@$(PYTHON) tests/bench/bench.py --build $(BUILD)
 
 soak:
 	@packaging/deps demo
 	@$(MAKE) --no-print-directory all
-	@python3 tests/check/soak.py --build $(BUILD)
+	@$(PYTHON) tests/check/soak.py --build $(BUILD)
 
 format:
 	@git ls-files '*.c' '*.h' | xargs clang-format-19 -i
