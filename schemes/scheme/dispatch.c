@@ -60,10 +60,13 @@ static const struct dispatch_entry std_fs_kinds[] = {
 		[SCHEME_STD_FSYNC] = {DISPATCH_CALLABLE, transfer_fsync, 0},
 		[SCHEME_STD_FTRUNCATE] = {DISPATCH_ANY, NULL, EBADF},
 		[SCHEME_STD_FUTIMENS] = {DISPATCH_ANY, NULL, EPERM},
+		[SCHEME_STD_UNLINKAT] = {DISPATCH_ANY, NULL, EPERM},
 		[SCHEME_STD_RELPATHAT] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
 		[SCHEME_STD_LOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
 		[SCHEME_STD_UNLOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
 		[SCHEME_STD_GETLOCK] = {DISPATCH_ANY, NULL, EOPNOTSUPP},
+		[SCHEME_STD_FRENAMEAT] = {DISPATCH_ANY, NULL, EPERM},
+		[SCHEME_STD_FLINKAT] = {DISPATCH_ANY, NULL, EPERM},
 };
 
 #define DISPATCH_COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -73,8 +76,8 @@ static const struct dispatch_entry *dispatch_look_up(const struct scheme_sqe *sq
 	const struct dispatch_entry *entry = NULL;
 
 	if (sqe->opcode == SCHEME_OP_STD_FS_CALL) {
-		if (sqe->args[3] < DISPATCH_COUNT(std_fs_kinds)) {
-			entry = &std_fs_kinds[sqe->args[3]];
+		if (sqe->args[SCHEME_ARG_CALL_METADATA] < DISPATCH_COUNT(std_fs_kinds)) {
+			entry = &std_fs_kinds[sqe->args[SCHEME_ARG_CALL_METADATA]];
 		}
 	} else if (sqe->opcode < DISPATCH_COUNT(opcodes)) {
 		entry = &opcodes[sqe->opcode];
@@ -97,11 +100,11 @@ static bool dispatch_satisfied(enum dispatch_need need, const struct handle *han
 static int64_t dispatch_request(struct scheme *scheme, const struct scheme_sqe *sqe)
 {
 	const struct dispatch_entry *entry = dispatch_look_up(sqe);
-	struct handle *handle = handle_find(&scheme->handles, sqe->args[0]);
+	struct handle *handle = handle_find(&scheme->handles, sqe->args[SCHEME_ARG_ID]);
 
 	if (!entry) {
 		log_peer(LOG_SCHEME, "opcode %u (%" PRIu64 ") is not known, ENOSYS answered",
-				sqe->opcode, sqe->args[3]);
+				sqe->opcode, sqe->args[SCHEME_ARG_CALL_METADATA]);
 		return -ENOSYS;
 	}
 	if (scheme->ending && sqe->opcode != SCHEME_OP_MUNMAP) {
@@ -115,7 +118,7 @@ static int64_t dispatch_request(struct scheme *scheme, const struct scheme_sqe *
 
 static void dispatch_close(struct scheme *scheme, const struct scheme_sqe *sqe)
 {
-	struct handle *handle = handle_find(&scheme->handles, sqe->args[0]);
+	struct handle *handle = handle_find(&scheme->handles, sqe->args[SCHEME_ARG_ID]);
 
 	if (handle) {
 		open_close(scheme, handle);

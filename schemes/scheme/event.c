@@ -8,7 +8,7 @@
 
 int64_t event_watch(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
 {
-	handle->event_mask = (uint32_t)sqe->args[1] & EVENT_ALL;
+	handle->event_mask = (uint32_t)sqe->args[SCHEME_ARG_FEVENT_MASK] & EVENT_ALL;
 	if (!scheme->ops->fevent) {
 		return 0;
 	}

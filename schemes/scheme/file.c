@@ -36,11 +36,11 @@ int64_t file_fstat(struct scheme *scheme, struct handle *handle, const struct sc
 {
 	struct scheme_stat stat;
 
-	if (sqe->args[2] < sizeof(stat)) {
+	if (sqe->args[SCHEME_ARG_LENGTH] < sizeof(stat)) {
 		return -EINVAL;
 	}
 	file_status(scheme, handle, &stat);
-	memcpy((void *)(uintptr_t)sqe->args[1], &stat, sizeof(stat));
+	memcpy((void *)(uintptr_t)sqe->args[SCHEME_ARG_BUFFER], &stat, sizeof(stat));
 	return 0;
 }
 
@@ -73,10 +73,10 @@ int64_t file_fpath(struct scheme *scheme, struct handle *handle, const struct sc
 		}
 	}
 	size_t length = strlen(path);
-	if (length > sqe->args[2]) {
+	if (length > sqe->args[SCHEME_ARG_LENGTH]) {
 		return -ENAMETOOLONG;
 	}
-	memcpy((void *)(uintptr_t)sqe->args[1], path, length);
+	memcpy((void *)(uintptr_t)sqe->args[SCHEME_ARG_BUFFER], path, length);
 	return (int64_t)length;
 }
 
@@ -84,7 +84,7 @@ int64_t file_fcntl(struct scheme *scheme, struct handle *handle, const struct sc
 {
 	(void)scheme;
 	(void)handle;
-	switch (sqe->args[1]) {
+	switch (sqe->args[SCHEME_ARG_FCNTL_COMMAND]) {
 	case REDOX_F_GETFL: // the kernel ignores the value, but not an error
 	case REDOX_F_SETFL: // the flags come with each read and write
 		return 0;

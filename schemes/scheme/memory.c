@@ -11,9 +11,9 @@
 
 static int memory_check(const struct handle *handle, const struct scheme_sqe *sqe)
 {
-	uint64_t size = sqe->args[1];
-	uint64_t flags = sqe->args[2];
-	uint64_t offset = sqe->args[3];
+	uint64_t size = sqe->args[SCHEME_ARG_MAP_SIZE];
+	uint64_t flags = sqe->args[SCHEME_ARG_MAP_FLAGS];
+	uint64_t offset = sqe->args[SCHEME_ARG_MAP_OFFSET];
 	uint64_t sharing = flags & (SCHEME_MAP_SHARED | SCHEME_MAP_PRIVATE);
 
 	if (!size || size % SCHEME_PAGE_BYTES || offset % SCHEME_PAGE_BYTES ||
@@ -43,8 +43,9 @@ int64_t memory_map(struct scheme *scheme, struct handle *handle, const struct sc
 	if (error) {
 		return error;
 	}
-	error = scheme->ops->mmap(scheme->data, handle->data, sqe->args[3], sqe->args[1],
-			(uint32_t)sqe->args[2], &address);
+	error = scheme->ops->mmap(scheme->data, handle->data, sqe->args[SCHEME_ARG_MAP_OFFSET],
+			sqe->args[SCHEME_ARG_MAP_SIZE], (uint32_t)sqe->args[SCHEME_ARG_MAP_FLAGS],
+			&address);
 	if (error) {
 		return error;
 	}
@@ -58,7 +59,8 @@ int64_t memory_map(struct scheme *scheme, struct handle *handle, const struct sc
 int64_t memory_unmap(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
 {
 	if (scheme->ops->munmap) {
-		scheme->ops->munmap(scheme->data, handle->data, sqe->args[3], sqe->args[1]);
+		scheme->ops->munmap(scheme->data, handle->data, sqe->args[SCHEME_ARG_MAP_OFFSET],
+				sqe->args[SCHEME_ARG_MAP_SIZE]);
 	}
 	return 0;
 }

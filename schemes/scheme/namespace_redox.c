@@ -16,8 +16,8 @@ size_t redox_raw_unlinkat(size_t ns_fd, const uint8_t *path, size_t length, size
 	size_t result = NAMESPACE_SYS_UNLINKAT;
 
 	__asm__ volatile("syscall"
-			 : "+a"(result)
-			 : "D"(ns_fd), "S"(path), "d"(length), "r"(r10)
-			 : "rcx", "r11", "memory");
+			: "+a"(result)
+			: "D"(ns_fd), "S"(path), "d"(length), "r"(r10)
+			: "rcx", "r11", "memory");
 	return result;
 }

@@ -14,13 +14,13 @@
 static int open_path(const struct scheme_sqe *sqe, char *ret_path, size_t size)
 {
 	char raw[LIMIT_PATH];
-	size_t length = sqe->args[2];
+	size_t length = sqe->args[SCHEME_ARG_LENGTH];
 
 	if (length > sizeof(raw)) {
 		return -ENAMETOOLONG;
 	}
 	if (length) {
-		memcpy(raw, (const void *)(uintptr_t)sqe->args[1], length);
+		memcpy(raw, (const void *)(uintptr_t)sqe->args[SCHEME_ARG_BUFFER], length);
 	}
 	return path_fold(raw, length, ret_path, size);
 }
@@ -47,9 +47,11 @@ int64_t open_at(struct scheme *scheme, struct handle *parent, const struct schem
 	char path[LIMIT_PATH + 1];
 	struct scheme_open open = {
 			.path = path,
-			.flags = (uint32_t)sqe->args[3] | ((uint32_t)sqe->args[4] & late_flags),
-			.uid = (uint32_t)sqe->args[5],
-			.gid = (uint32_t)(sqe->args[5] >> 32),
+			.flags = (uint32_t)sqe->args[SCHEME_ARG_OPEN_FLAGS] |
+					((uint32_t)sqe->args[SCHEME_ARG_OPEN_FCNTL_FLAGS] &
+							late_flags),
+			.uid = (uint32_t)sqe->args[SCHEME_ARG_OWNER],
+			.gid = (uint32_t)(sqe->args[SCHEME_ARG_OWNER] >> 32),
 			.pid = sqe->caller,
 	};
 	struct handle *handle;

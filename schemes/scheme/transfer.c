@@ -19,9 +19,9 @@ static struct request *transfer_begin(struct scheme *scheme, struct handle *hand
 	struct request *request = request_begin(scheme, handle, sqe, access);
 
 	if (request) {
-		request->offset = sqe->args[3];
-		request->uid = (uint32_t)sqe->args[5];
-		request->gid = (uint32_t)(sqe->args[5] >> 32);
+		request->offset = sqe->args[SCHEME_ARG_TRANSFER_OFFSET];
+		request->uid = (uint32_t)sqe->args[SCHEME_ARG_OWNER];
+		request->gid = (uint32_t)(sqe->args[SCHEME_ARG_OWNER] >> 32);
 	}
 	return request;
 }
@@ -37,7 +37,7 @@ int64_t transfer_read(struct scheme *scheme, struct handle *handle, const struct
 	}
 	return request_end(request,
 			scheme->ops->read(scheme->data, handle->data, request,
-					(uint32_t)sqe->args[4]));
+					(uint32_t)sqe->args[SCHEME_ARG_TRANSFER_FLAGS]));
 }
 
 int64_t transfer_write(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
@@ -51,7 +51,7 @@ int64_t transfer_write(struct scheme *scheme, struct handle *handle, const struc
 	}
 	return request_end(request,
 			scheme->ops->write(scheme->data, handle->data, request,
-					(uint32_t)sqe->args[4]));
+					(uint32_t)sqe->args[SCHEME_ARG_TRANSFER_FLAGS]));
 }
 
 /* A message on a control capability: small, and whole in private memory. */
@@ -59,7 +59,7 @@ static int64_t transfer_control(
 		struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
 {
 	uint8_t payload[TRANSFER_CONTROL_MAX];
-	size_t length = sqe->args[2];
+	size_t length = sqe->args[SCHEME_ARG_LENGTH];
 
 	if (!scheme->ops->control) {
 		return -EOPNOTSUPP;
@@ -68,7 +68,7 @@ static int64_t transfer_control(
 		return -EMSGSIZE;
 	}
 	if (length) {
-		memcpy(payload, (const void *)(uintptr_t)sqe->args[1], length);
+		memcpy(payload, (const void *)(uintptr_t)sqe->args[SCHEME_ARG_BUFFER], length);
 	}
 	return scheme->ops->control(scheme->data, handle->control_id, payload, length);
 }
@@ -84,7 +84,7 @@ int64_t transfer_call(struct scheme *scheme, struct handle *handle, const struct
 	if (!scheme->ops->call) {
 		return -EOPNOTSUPP;
 	}
-	if (sqe->args[2] > LIMIT_PAYLOAD) {
+	if (sqe->args[SCHEME_ARG_LENGTH] > LIMIT_PAYLOAD) {
 		return -EMSGSIZE;
 	}
 	struct request *request = request_begin(scheme, handle, sqe, REQUEST_GET | REQUEST_PUT);
@@ -92,7 +92,8 @@ int64_t transfer_call(struct scheme *scheme, struct handle *handle, const struct
 		return -ENOMEM;
 	}
 	return request_end(request,
-			scheme->ops->call(scheme->data, handle->data, request, sqe->args[3]));
+			scheme->ops->call(scheme->data, handle->data, request,
+					sqe->args[SCHEME_ARG_CALL_METADATA]));
 }
 
 int64_t transfer_fsync(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
@@ -113,7 +114,7 @@ int64_t transfer_sendfd(struct scheme *scheme, struct handle *handle, const stru
 	const uint64_t metadata[] = {SCHEME_SOCKET_OBTAIN_FD, sqe->tag};
 	uint64_t slots[TRANSFER_FDS_MAX];
 	int fds[TRANSFER_FDS_MAX];
-	size_t count = sqe->args[3];
+	size_t count = sqe->args[SCHEME_ARG_SENDFD_COUNT];
 
 	if (!scheme->ops->sendfd) {
 		return -EOPNOTSUPP; // the kernel closes them
@@ -131,7 +132,8 @@ int64_t transfer_sendfd(struct scheme *scheme, struct handle *handle, const stru
 		fds[i] = (int)slots[i];
 		redox_fcntl_v0(slots[i], REDOX_F_SETFD, REDOX_FD_CLOEXEC);
 	}
-	return scheme->ops->sendfd(scheme->data, handle->data, sqe->args[2], fds, count);
+	return scheme->ops->sendfd(scheme->data, handle->data,
+			sqe->args[SCHEME_ARG_SENDFD_METADATA], fds, count);
 }
 
 int64_t transfer_recvfd(struct scheme *scheme, struct handle *handle, const struct scheme_sqe *sqe)
@@ -142,10 +144,11 @@ int64_t transfer_recvfd(struct scheme *scheme, struct handle *handle, const stru
 	if (!scheme->ops->recvfd) {
 		return -EOPNOTSUPP;
 	}
-	if (sqe->args[2] != 1) {
+	if (sqe->args[SCHEME_ARG_RECVFD_COUNT] != 1) {
 		return -EINVAL;
 	}
-	int error = scheme->ops->recvfd(scheme->data, handle->data, sqe->args[3], &fd);
+	int error = scheme->ops->recvfd(
+			scheme->data, handle->data, sqe->args[SCHEME_ARG_RECVFD_METADATA], &fd);
 	if (error) {
 		return error;
 	}

@@ -46,6 +46,28 @@ enum scheme_opcode {
 
 enum scheme_sqe_flags { SCHEME_SQE_ONEWAY = 1, SCHEME_SQE_MULTIPLE_IDS = 2 };
 
+/* Places in scheme_sqe.args (redox-abi.md 2.2); several opcodes share most of them. */
+enum scheme_argument {
+	SCHEME_ARG_ID = 0,
+	SCHEME_ARG_BUFFER = 1, // or path
+	SCHEME_ARG_LENGTH = 2,
+	SCHEME_ARG_TRANSFER_OFFSET = 3, // Read, Write
+	SCHEME_ARG_TRANSFER_FLAGS = 4,
+	SCHEME_ARG_OPEN_FLAGS = 3,
+	SCHEME_ARG_OPEN_FCNTL_FLAGS = 4,
+	SCHEME_ARG_OWNER = 5, // uid | gid << 32, not of Call and StdFsCall
+	SCHEME_ARG_FCNTL_COMMAND = 1,
+	SCHEME_ARG_FEVENT_MASK = 1,
+	SCHEME_ARG_MAP_SIZE = 1, // MmapPrep, Munmap
+	SCHEME_ARG_MAP_FLAGS = 2,
+	SCHEME_ARG_MAP_OFFSET = 3,
+	SCHEME_ARG_CALL_METADATA = 3, // first word of Call; the kind of StdFsCall
+	SCHEME_ARG_SENDFD_METADATA = 2,
+	SCHEME_ARG_SENDFD_COUNT = 3,
+	SCHEME_ARG_RECVFD_COUNT = 2,
+	SCHEME_ARG_RECVFD_METADATA = 3,
+};
+
 enum scheme_std_fs_kind {
 	SCHEME_STD_FCHMOD = 1,
 	SCHEME_STD_FCHOWN = 2,
@@ -55,10 +77,13 @@ enum scheme_std_fs_kind {
 	SCHEME_STD_FSYNC = 6,
 	SCHEME_STD_FTRUNCATE = 7,
 	SCHEME_STD_FUTIMENS = 8,
+	SCHEME_STD_UNLINKAT = 10,
 	SCHEME_STD_RELPATHAT = 11,
 	SCHEME_STD_LOCK = 12,
 	SCHEME_STD_UNLOCK = 13,
 	SCHEME_STD_GETLOCK = 14,
+	SCHEME_STD_FRENAMEAT = 15,
+	SCHEME_STD_FLINKAT = 16,
 };
 
 enum scheme_cqe_opcode {
