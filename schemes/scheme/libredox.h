@@ -78,8 +78,10 @@ size_t redox_setrens_v1(size_t rns, size_t ens);
 size_t redox_register_scheme_to_ns_v0(
 		size_t ns_fd, const uint8_t *name, size_t length, size_t root_fd);
 
+#define REDOX_SYS_UNLINKAT 0x10000107ul
+
 /*
- * The raw system call UNLINKAT (0x10000107) on a namespace fd: takes "/scheme/NAME" out of the
+ * The raw system call UNLINKAT on a namespace fd: takes "/scheme/NAME" out of the
  * namespace, which libc's unlink cannot (redox-run.md 1.2). In schemes/scheme/namespace_redox.c on
  * Redox, in schemes/hosted otherwise.
  */

@@ -4,8 +4,6 @@
  */
 #include "schemes/scheme/libredox.h"
 
-#define NAMESPACE_SYS_UNLINKAT 0x10000107ul
-
 #if !defined(__x86_64__)
 #error "the convention of a raw system call is known for x86-64 alone (redox-abi.md 3.1)"
 #endif
@@ -13,7 +11,7 @@
 size_t redox_raw_unlinkat(size_t ns_fd, const uint8_t *path, size_t length, size_t flags)
 {
 	register size_t r10 __asm__("r10") = flags;
-	size_t result = NAMESPACE_SYS_UNLINKAT;
+	size_t result = REDOX_SYS_UNLINKAT;
 
 	__asm__ volatile("syscall"
 			: "+a"(result)
