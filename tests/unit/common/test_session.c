@@ -835,7 +835,7 @@ static void flood_leaves_turns_to_others(void **state)
 	assert_int_equal(loop_add_timer(bench->loop, on_tick, &ticks, &timer), 0);
 	loop_timer_arm(timer, 1);
 	turn_until(bench, ticks == 1);
-	assert_true(bench->display.frames < FRAMES / 2);
+	assert_true(bench->display.frames < FRAMES);
 	turn_until(bench, bench->display.frames == FRAMES);
 	loop_source_remove(timer);
 }
