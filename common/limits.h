@@ -49,4 +49,8 @@
 #define LIMIT_VSOCK_CONNECT_MS 10000u // a guest that does not answer REQUEST is given up after this
 #define LIMIT_VSOCK_CLOSE_MS   8000u  // and one that does not confirm the end of a connection
 
+/* vm-launch */
+#define LIMIT_QMP_MESSAGE        (256u * 1024u)  // one line from QEMU's monitor
+#define LIMIT_CONSOLE_PER_SECOND 100u            // lines of a guest's console that are logged
+
 #endif
