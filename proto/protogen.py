@@ -12,6 +12,7 @@ from generator import c_check, c_header, c_source, declaration, dictionary, mark
 OUTPUTS = {
     "header": (c_header.generate, "C header"),
     "source": (c_source.generate, "C codec"),
+    "check-header": (c_check.header, "C header for tests"),
     "check": (c_check.generate, "C file for tests: decodes and encodes again"),
     "python": (python_module.generate, "Python module"),
     "markdown": (markdown.generate, "reference with octet tables"),
@@ -34,7 +35,7 @@ def main():
         print(f"protogen: {arguments.declaration}: {error.strerror}", file=sys.stderr)
         return 1
     for name, (generate, _) in OUTPUTS.items():
-        path = getattr(arguments, name)
+        path = getattr(arguments, name.replace("-", "_"))
         if path is not None:
             Path(path).write_text(generate(protocol), encoding="utf-8")
     return 0

@@ -5,8 +5,8 @@ from .c_text import upper
 
 def reencode(protocol, message):
     name = f"{protocol.name}_{message.name}"
-    lines = [f"static ssize_t {message.name}_reencode(const uint8_t *payload, size_t length, uint8_t *buffer, size_t size)",
-             "{", f"\tstatic struct {name} m; // not on the stack, so that a borrowed pointer left behind is found",
+    lines = [f"static ssize_t {message.name}_reencode(const uint8_t *payload, size_t length, uint8_t *buffer,",
+             "\t\tsize_t size)", "{", f"\tstruct {name} m;",
              f"\tint head_bytes = {name}_decode(&m, payload, length);", "\tif (head_bytes < 0) {",
              "\t\treturn head_bytes;", "\t}"]
     if not message.tail:
@@ -17,7 +17,8 @@ def reencode(protocol, message):
 
 APPEND = """\
 /* What follows the head of PAYLOAD, behind the COUNT bytes of BUFFER. */
-static ssize_t append(const uint8_t *payload, size_t length, int head_bytes, uint8_t *buffer, size_t size, ssize_t count)
+static ssize_t append(const uint8_t *payload, size_t length, int head_bytes, uint8_t *buffer,
+		size_t size, ssize_t count)
 {
 	size_t tail_bytes = length - (size_t)head_bytes;
 	if (count < 0 || tail_bytes > size - (size_t)count) {
@@ -29,19 +30,30 @@ static ssize_t append(const uint8_t *payload, size_t length, int head_bytes, uin
 """
 
 
+def header(protocol):
+    """Its header, which is the same for every protocol."""
+    name = protocol.name
+    return "\n".join([
+        f"/* Made by protogen.py of {name}.xml, for tests: do not edit. */",
+        f"#ifndef PROTO_{name.upper()}_CHECK_H", f"#define PROTO_{name.upper()}_CHECK_H", "",
+        "#include <stddef.h>", "#include <stdint.h>", "#include <sys/types.h>", "",
+        "/*", " * Decodes a payload and encodes it into BUFFER. Returns the bytes written, -ENOENT for an unknown opcode, or the",
+        " * codec's error.", " */",
+        f"ssize_t {name}_reencode(uint16_t opcode, const uint8_t *payload, size_t length, uint8_t *buffer,",
+        "\t\tsize_t size);", "", "#endif", ""])
+
+
 def generate(protocol):
-    lines = [f"/* Made by protogen.py of {protocol.name}.xml, for tests: do not edit. */",
-             f"#include \"proto/{protocol.name}.h\"", "", "#include <errno.h>", "#include <string.h>", "",
-             "/* Decodes a payload and encodes it into BUFFER. Returns the bytes written, -ENOENT for an unknown opcode, "
-             "or the codec's error. */",
-             f"ssize_t {protocol.name}_reencode(uint16_t opcode, const uint8_t *payload, size_t length, uint8_t *buffer, "
-             "size_t size);", ""]
+    name = protocol.name
+    lines = [f"/* Made by protogen.py of {name}.xml, for tests: do not edit. */",
+             f"#include \"proto/{name}_check.h\"", "", "#include <errno.h>", "#include <string.h>", "",
+             f"#include \"proto/{name}.h\"", ""]
     if any(message.tail for message in protocol.messages.values()):
         lines.append(APPEND)
     for message in protocol.messages.values():
         lines += reencode(protocol, message)
-    lines += [f"ssize_t {protocol.name}_reencode(uint16_t opcode, const uint8_t *payload, size_t length, uint8_t *buffer, "
-              "size_t size)", "{", "\tswitch (opcode) {"]
+    lines += [f"ssize_t {name}_reencode(uint16_t opcode, const uint8_t *payload, size_t length, uint8_t *buffer,",
+              "\t\tsize_t size)", "{", "\tswitch (opcode) {"]
     for message in protocol.messages.values():
         lines += [f"\tcase {upper(protocol, message.name)}:",
                   f"\t\treturn {message.name}_reencode(payload, length, buffer, size);"]
