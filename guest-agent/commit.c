@@ -120,15 +120,22 @@ uint8_t *commit_span(struct commit *commit, size_t *ret_bytes)
 		*ret_bytes = PIXEL_BYTES - part;
 		return commit->pixel + part;
 	}
-	*ret_bytes = (size_t)commit->damage[commit->rect].width * PIXEL_BYTES - commit->row_bytes;
+	const struct bridge_rect *rect = &commit->damage[commit->rect];
+	size_t row_bytes = (size_t)rect->width * PIXEL_BYTES;
+	uint32_t rows = row_bytes == commit->target->stride_bytes ? rect->height - commit->row_px
+								  : 1;
+	*ret_bytes = row_bytes * rows - commit->row_bytes;
 	return commit_place(commit);
 }
 
-void commit_advance(struct commit *commit, size_t bytes, struct box *ret_box)
+size_t commit_advance(struct commit *commit, size_t bytes, struct box *ret_box)
 {
 	const struct bridge_rect *rect = &commit->damage[commit->rect];
 	size_t row_bytes = (size_t)rect->width * PIXEL_BYTES;
-	assert(bytes <= row_bytes - commit->row_bytes && bytes <= commit->missing_bytes);
+	assert(bytes > 0 && bytes <= commit->missing_bytes);
+	if (bytes > row_bytes - commit->row_bytes) {
+		bytes = row_bytes - commit->row_bytes;
+	}
 	size_t before_px = commit->row_bytes / PIXEL_BYTES;
 	size_t part = commit->row_bytes % PIXEL_BYTES;
 	if (part != 0) {
@@ -158,6 +165,7 @@ void commit_advance(struct commit *commit, size_t bytes, struct box *ret_box)
 		commit->row_px = 0;
 		commit->rect++;
 	}
+	return bytes;
 }
 
 void commit_skip(struct commit *commit, uint64_t bytes)

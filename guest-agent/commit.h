@@ -47,13 +47,16 @@ void commit_set_target(struct commit *commit, const struct picture *target, int 
 bool commit_is_complete(const struct commit *commit);
 
 /*
- * Where the next bytes go, and how many in a row (never 0). The commit must have a target and be incomplete. A pixel is written whole or not at
- * all once commit_advance() is told of it.
+ * Where the next bytes go, and how many in a row (never 0). The commit must have a target and be incomplete. Rows that follow
+ * each other in memory are one span.
  */
 uint8_t *commit_span(struct commit *commit, size_t *ret_bytes);
 
-/* BYTES were put where commit_span() said, at most as many as it said. *RET_BOX: the pixels that are now in the target; may be empty. */
-void commit_advance(struct commit *commit, size_t bytes, struct box *ret_box);
+/*
+ * BYTES (not 0, at most what commit_span() said) were put there. Takes note of them up to the end of a row: returns how many,
+ * the caller repeats for the others. *RET_BOX: the whole pixels of these that are in the target now; may be empty.
+ */
+size_t commit_advance(struct commit *commit, size_t bytes, struct box *ret_box);
 
 /* BYTES (at most missing_bytes) were thrown away; for commits without target. */
 void commit_skip(struct commit *commit, uint64_t bytes);

@@ -29,6 +29,10 @@ static void damage_random(uint64_t *seed, struct bridge_commit *message)
 		rect->x = (uint16_t)(test_random(seed) % WIDTH);
 		rect->y = (uint16_t)(test_random(seed) % HEIGHT);
 		rect->width = (uint16_t)(1 + test_random(seed) % (uint64_t)(WIDTH - rect->x));
+		if (test_random(seed) % 4 == 0) {
+			rect->x = 0; // whole rows
+			rect->width = WIDTH;
+		}
 		rect->height = (uint16_t)(1 + test_random(seed) % (uint64_t)(HEIGHT - rect->y));
 	}
 }
@@ -58,15 +62,17 @@ static void feed(uint64_t *seed, struct commit *commit, const struct bridge_comm
 	while (!commit_is_complete(commit)) {
 		size_t room;
 		uint8_t *span = commit_span(commit, &room);
-		assert_in_range(room, 1, WIDTH * 4);
+		assert_in_range(room, 1, WIDTH * HEIGHT * 4);
 		size_t part = 1 + test_random(seed) % room;
 		memcpy(span, next, part);
 		next += part;
-		struct box box;
-		commit_advance(commit, part, &box);
-		if (!box_is_empty(&box)) {
-			assert_int_equal(box.y2 - box.y1, 1);
-			pixels_told += (uint64_t)(box.x2 - box.x1);
+		while (part > 0) {
+			struct box box;
+			part -= commit_advance(commit, part, &box);
+			if (!box_is_empty(&box)) {
+				assert_int_equal(box.y2 - box.y1, 1);
+				pixels_told += (uint64_t)(box.x2 - box.x1);
+			}
 		}
 	}
 	assert_int_equal(next - noise, bytes);
@@ -74,13 +80,15 @@ static void feed(uint64_t *seed, struct commit *commit, const struct bridge_comm
 	free(noise);
 }
 
-static void pieces_make_the_picture(void **state)
+/* Rows of the picture are STRIDE_PX apart, in memory with a row of guard pixels before and after. */
+static void make_pictures(uint32_t stride_px)
 {
-	(void)state;
-	static uint32_t memory[HEIGHT + 2][WIDTH + 1];
+	static uint32_t memory[(HEIGHT + 2) * (WIDTH + 1)];
 	static uint32_t expected[HEIGHT][WIDTH];
 	uint64_t seed = test_seed();
-	struct picture picture = {(uint8_t *)memory[1], WIDTH, HEIGHT, sizeof(memory[0])};
+	struct picture picture = {(uint8_t *)&memory[stride_px], WIDTH, HEIGHT, stride_px * 4};
+	memset(memory, 0, sizeof(memory));
+	memset(expected, 0, sizeof(expected));
 	for (unsigned round = 0; round < 300; round++) {
 		struct commit commit = {0};
 		struct bridge_commit message = message_on();
@@ -90,15 +98,25 @@ static void pieces_make_the_picture(void **state)
 		commit_set_target(&commit, &picture, 0);
 		feed(&seed, &commit, &message, expected);
 		commit_end(&commit);
-		for (unsigned y = 0; y < HEIGHT; y++) {
-			assert_memory_equal(memory[1 + y], expected[y], WIDTH * 4);
-			assert_int_equal(memory[1 + y][WIDTH], 0);
+		for (uint32_t y = 0; y < HEIGHT; y++) {
+			const uint32_t *row = &memory[(1 + y) * stride_px];
+			assert_memory_equal(row, expected[y], WIDTH * 4);
+			for (uint32_t x = WIDTH; x < stride_px; x++) {
+				assert_int_equal(row[x], 0);
+			}
 		}
 	}
-	for (unsigned x = 0; x < WIDTH; x++) {
-		assert_int_equal(memory[0][x], 0);
-		assert_int_equal(memory[HEIGHT + 1][x], 0);
+	for (uint32_t x = 0; x < stride_px; x++) {
+		assert_int_equal(memory[x], 0);
+		assert_int_equal(memory[(HEIGHT + 1) * stride_px + x], 0);
 	}
+}
+
+static void pieces_make_the_picture(void **state)
+{
+	(void)state;
+	make_pictures(WIDTH);
+	make_pictures(WIDTH + 1);
 }
 
 static void refuse(const struct bridge_commit *message)

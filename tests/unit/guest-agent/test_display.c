@@ -299,6 +299,10 @@ static void cursor_is_exact_over_damage(void **state)
 		}
 		commit.id++;
 		damage_random(&commit);
+		if (round % 4 == 0) {
+			commit.damage_count = 1;
+			commit.damage[0] = (struct bridge_rect){0, 0, WIDTH, HEIGHT};
+		}
 		commit_do(&commit, 0);
 		picture_check(&sprite);
 	}

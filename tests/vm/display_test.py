@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""The whole display path with a real Linux kernel: Redox-style client, display-bridge, vsock device, guest-agent, DRM device of a VM.
+
+Pictures are seeded noise, new each run. A screendump is taken once, after fsync; there is no second try. One VM serves all tests of a device.
+"""
+
+import os
+import random
+import sys
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+import tap  # noqa: E402
+from machine import Client, Machine, MachineError  # noqa: E402
+from picture import describe_difference, differing_pixels, load  # noqa: E402
+
+BUILD = os.environ.get("BRIDGE_BUILD", str(ROOT / "build"))
+SEED = random.SystemRandom().randrange(1 << 31)
+
+CONFIGURATION = """
+[vm gpu]
+memory = 512M
+cpus = 1
+qmp = {{folder}}/gpu.qmp
+console = {{folder}}/console.log
+test-shell = {{folder}}/shell
+
+[device screen]
+emulated = {device}
+
+[bridge display]
+"""
+
+
+class Display:
+    """The tests; a class below names the device."""
+
+    device = None
+
+    @classmethod
+    def setUpClass(cls):
+        print(f"# {cls.device}: seed {SEED}", flush=True)
+        cls.random = random.Random(SEED)
+        cls.machine = Machine(BUILD, CONFIGURATION.format(device=cls.device))
+        cls.machine.__enter__()
+        cls.qmp = cls.machine.qmp()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.qmp.close()
+        status = cls.machine.stop()
+        if status != 0:
+            raise MachineError(f"vm-launch ended with {status}:\n{cls.machine.log()}")
+
+    def seed(self):
+        return self.random.randrange(1 << 31)
+
+    def client(self, *options):
+        return Client(BUILD, self.machine.environment, *options)
+
+    def screen(self):
+        return self.qmp.screendump(self.machine.folder / "screen.ppm")
+
+    def expected(self, client):
+        path = self.machine.folder / "expected.png"
+        client.do("save", path)
+        return load(path)
+
+    def assert_shown(self, client):
+        """The monitor equals what the client believes is on it, pixel for pixel."""
+        client.do("fsync")
+        shown = self.screen()
+        expected = self.expected(client)
+        self.assertEqual(differing_pixels(expected, shown), 0, describe_difference(expected, shown))
+
+    def test_full_picture_in_two_modes(self):
+        with self.client() as client:
+            sizes = set()
+            for mode in (0, 1):
+                client.do("mode", mode)
+                sizes.add(client.do("size"))
+                client.do("noise", self.seed())
+                self.assert_shown(client)
+            self.assertEqual(len(sizes), 2, "the two modes have the same size")
+
+    def test_partial_updates(self):
+        with self.client() as client:
+            client.do("noise", self.seed())
+            width, height = (int(word) for word in client.do("size").split("x"))
+            for _ in range(20):
+                w, h = self.random.randint(1, 200), self.random.randint(1, 200)
+                client.do("rect", self.random.randint(0, width - w), self.random.randint(0, height - h), w, h, self.seed())
+            self.assert_shown(client)
+
+    def test_a_single_wrong_pixel_is_seen(self):
+        """The comparison can fail: a pixel changed in the buffer without DIRTYFB is missing on the monitor."""
+        with self.client() as client:
+            client.do("noise", self.seed())
+            self.assert_shown(client)
+            client.do("poke", 17, 23)
+            client.do("fsync")
+            self.assertEqual(differing_pixels(self.expected(client), self.screen()), 1)
+
+    def test_cursor(self):
+        with self.client() as client:
+            client.do("noise", self.seed())
+            width, height = (int(word) for word in client.do("size").split("x"))
+            for x, y in ((100, 100), (120, 110), (-20, -15), (width - 10, height - 10)):
+                client.do("cursor", x, y)
+                self.assert_shown(client)
+            client.do("cursor", 200, 200)
+            client.do("rect", 180, 180, 100, 100, self.seed())
+            self.assert_shown(client)
+            client.do("hide")
+            self.assert_shown(client)
+
+    def test_two_vts(self):
+        with self.client() as first, self.client() as second:
+            first.do("noise", self.seed())
+            self.assert_shown(first)
+            second.do("noise", self.seed())
+            first.do("fsync")
+            second.do("activate")
+            self.assert_shown(second)
+            first.do("rect", 10, 10, 50, 50, self.seed())
+            self.assertNotEqual(differing_pixels(self.expected(first), self.screen()), 0)
+            first.do("activate")
+            self.assert_shown(first)
+
+    def test_agent_killed_under_a_drawing_client(self):
+        with self.client() as client:
+            client.do("noise", self.seed())
+            self.assert_shown(client)
+            before = self.screen()
+            ups = self.machine.log().count("agent is back after")
+            client.send("draw", 400, self.seed())
+            self.machine.shell("kill -9 $(pidof guest-agent)")
+            killed = time.monotonic()
+            client.answer()
+            self.machine.wait_log("agent is back after", ups + 1)
+            print(f"# without agent for at most {time.monotonic() - killed:.2f} s", flush=True)
+            client.do("noise", self.seed())
+            self.assert_shown(client)
+            self.assertNotEqual(differing_pixels(before, self.screen()), 0)
+
+
+class Bochs(Display, unittest.TestCase):
+    device = "bochs"
+
+
+class VirtioGpu(Display, unittest.TestCase):
+    device = "virtio-gpu"
+
+
+if __name__ == "__main__":
+    tap.main()
