@@ -134,7 +134,7 @@ static int on_sendfd(void *data, void *handle, uint64_t nr, int *fds, size_t cou
 	struct daemon *d = data;
 
 	(void)handle;
-	assert_int_equal(count, 1);
+	d->taken_count = count;
 	d->last_nr = nr;
 	d->taken_fd = fds[0];
 	return 0;
@@ -189,7 +189,7 @@ static void on_unregistered(void *data, const char *name)
 	strcpy(d->unregistered_name, name);
 }
 
-static const struct scheme_ops daemon_ops = {
+const struct scheme_ops daemon_ops = {
 		.open = on_open,
 		.close = on_close,
 		.read = on_read,

@@ -45,10 +45,12 @@ struct daemon {
 	size_t control_length;
 	unsigned controls;
 	int taken_fd, given_fd;
+	size_t taken_count;
 	char unregistered_name[80];
 };
 
 extern struct daemon daemon_state;
+extern const struct scheme_ops daemon_ops;
 
 /* Fixture: kernel, loop, scheme, registered as "test". */
 int daemon_setup(void **state);

@@ -559,6 +559,7 @@ static void descriptors_pass_both_ways(void **state)
 	fake.obtainable[0] = (uint64_t)open("/dev/null", O_RDONLY);
 	assert_int_equal(daemon_ask(SCHEME_OP_SENDFD, (uint64_t)id, 0, 77, 1, 0, FAKE_OWNER), 0);
 	assert_int_equal(d->taken_fd, fake.obtainable[0]);
+	assert_int_equal(d->taken_count, 1);
 	assert_int_equal(d->last_nr, 77);
 	assert_int_equal(fcntl(d->taken_fd, F_GETFD), FD_CLOEXEC);
 	close(d->taken_fd);
