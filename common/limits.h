@@ -40,7 +40,7 @@
 #define LIMIT_COMMIT_MS    10000u // a commit without an answer: the link is taken for dead
 
 /* Guest agent */
-#define LIMIT_CURSOR_PX          128u            // width and height of the largest cursor image
+#define LIMIT_CURSOR_PX 256u // width and height of the largest cursor image
 
 /* vsock device */
 #define LIMIT_VSOCK_CONNECTIONS 1024u

@@ -4,7 +4,7 @@
  *   [screen]                  ; may be left out
  *   crtcs = 1                 ; 1 to 16
  *   size_max = 4096x4096      ; largest mode in pixels
- *   cursor_max = 64           ; largest cursor in pixels, 16 to 128
+ *   cursor_max = 64           ; largest cursor in pixels, 16 to 256
  *
  *   [connector HDMI-A-1]      ; up to 16, named as in sysfs
  *   connection = connected    ; or disconnected, unknown

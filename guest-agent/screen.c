@@ -40,7 +40,8 @@ struct screen {
 	void *changed_data;
 	struct topology *topology; // owned
 	struct topology *probed;   // owned: room for screen_refresh()
-	struct head heads[LIMIT_CRTCS];
+	uint16_t heads_count;      // the CRTCs: they are the same for the life of a device
+	struct head *heads;        // owned
 };
 
 static void head_scanout_replace(struct screen *screen, struct head *head, struct scanout *scanout)
@@ -60,6 +61,21 @@ static void head_commit_drop(struct screen *screen, struct head *head)
 	head->next = NULL;
 }
 
+static int heads_create(struct screen *screen, bool software_cursor)
+{
+	uint16_t count = screen->topology->begin.crtcs;
+	screen->heads = calloc(count, sizeof(*screen->heads));
+	if (!screen->heads) {
+		return -ENOMEM;
+	}
+	screen->heads_count = count;
+	for (uint16_t i = 0; i < count; i++) {
+		screen->heads[i].cursor_composed =
+				software_cursor || !screen->backend->ops->cursor_set;
+	}
+	return 0;
+}
+
 int screen_create(struct loop *loop, struct backend *backend, bool software_cursor,
 		struct screen **ret_screen)
 {
@@ -70,14 +86,14 @@ int screen_create(struct loop *loop, struct backend *backend, bool software_curs
 	}
 	screen->loop = loop;
 	screen->backend = backend;
-	for (uint32_t i = 0; i < LIMIT_CRTCS; i++) {
-		screen->heads[i].cursor_composed = software_cursor || !backend->ops->cursor_set;
-	}
 	int error = -ENOMEM;
 	screen->topology = calloc(1, sizeof(*screen->topology));
 	screen->probed = calloc(1, sizeof(*screen->probed));
 	if (screen->topology && screen->probed) {
 		error = backend->ops->probe(backend, screen->topology);
+	}
+	if (!error) {
+		error = heads_create(screen, software_cursor);
 	}
 	if (error) {
 		screen_destroy(screen);
@@ -93,12 +109,13 @@ void screen_destroy(struct screen *screen)
 		return;
 	}
 	loop_source_remove(screen->idle);
-	for (uint32_t i = 0; i < LIMIT_CRTCS; i++) {
+	for (uint16_t i = 0; i < screen->heads_count; i++) {
 		struct head *head = &screen->heads[i];
 		head_commit_drop(screen, head);
 		screen->backend->ops->scanout_destroy(screen->backend, head->scanout);
 	}
 	screen->backend->ops->destroy(screen->backend);
+	free(screen->heads);
 	free(screen->topology);
 	free(screen->probed);
 	free(screen);
@@ -118,6 +135,9 @@ void screen_on_change(struct screen *screen, screen_changed_fn fn, void *data)
 void screen_refresh(struct screen *screen)
 {
 	int error = screen->backend->ops->probe(screen->backend, screen->probed);
+	if (!error && screen->probed->begin.crtcs != screen->heads_count) {
+		error = -ENODEV;
+	}
 	if (error) {
 		log_warn(LOG_DISPLAY, "reading the connectors again failed (%s): the old ones stay",
 				strerror(-error));
@@ -219,7 +239,7 @@ static void on_idle(void *data)
 {
 	struct screen *screen = data;
 	screen->idle = NULL;
-	for (uint16_t i = 0; i < screen->topology->begin.crtcs; i++) {
+	for (uint16_t i = 0; i < screen->heads_count; i++) {
 		cursor_settle(screen, i);
 	}
 }
@@ -235,7 +255,7 @@ static void cursor_schedule(struct screen *screen, struct head *head)
 
 void screen_reset(struct screen *screen, bool hide_cursors)
 {
-	for (uint16_t i = 0; i < screen->topology->begin.crtcs; i++) {
+	for (uint16_t i = 0; i < screen->heads_count; i++) {
 		struct head *head = &screen->heads[i];
 		head_commit_drop(screen, head);
 		if (hide_cursors) {
@@ -249,7 +269,7 @@ void screen_reset(struct screen *screen, bool hide_cursors)
 
 struct commit *screen_commit(struct screen *screen, uint32_t untrusted_crtc)
 {
-	if (untrusted_crtc >= screen->topology->begin.crtcs ||
+	if (untrusted_crtc >= screen->heads_count ||
 			!screen->heads[untrusted_crtc].commit.under_way) {
 		return NULL;
 	}
@@ -286,7 +306,7 @@ static void head_target_prepare(struct screen *screen, struct head *head)
 int screen_commit_begin(struct screen *screen, const struct bridge_commit *untrusted_message,
 		const char **ret_fault)
 {
-	if (untrusted_message->crtc >= screen->topology->begin.crtcs) {
+	if (untrusted_message->crtc >= screen->heads_count) {
 		*ret_fault = "commit for a CRTC that does not exist";
 		return -EBADMSG;
 	}
@@ -314,7 +334,7 @@ void screen_pixels_written(struct screen *screen, uint16_t crtc, const struct bo
 /* The device took CONNECTORS from whoever had them. */
 static void connectors_moved(struct screen *screen, uint16_t to_crtc, uint32_t connectors)
 {
-	for (uint16_t i = 0; i < screen->topology->begin.crtcs; i++) {
+	for (uint16_t i = 0; i < screen->heads_count; i++) {
 		struct head *head = &screen->heads[i];
 		if (i == to_crtc || (head->state.connectors & connectors) == 0) {
 			continue;
@@ -345,8 +365,13 @@ static int head_apply(struct screen *screen, uint16_t crtc)
 		return error;
 	}
 	static struct log_limit limit;
-	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "crtc %u: %s %s, connectors 0x%x", crtc,
-			scanout ? "mode" : "off", state->mode.name, state->connectors);
+	if (scanout) {
+		log_line_limited(&limit, LOG_INFO, LOG_DISPLAY,
+				"crtc %u shows %ux%u on connectors 0x%x", crtc,
+				state->mode.hdisplay, state->mode.vdisplay, state->connectors);
+	} else {
+		log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "crtc %u is off", crtc);
+	}
 	head->state = *state;
 	if (scanout != head->scanout) {
 		head->next = NULL;
@@ -414,7 +439,7 @@ int screen_cursor_image(struct screen *screen, const struct bridge_cursor_image 
 {
 	const struct bridge_topology_begin *device = &screen->topology->begin;
 	const char *fault = NULL;
-	if (untrusted_message->crtc >= device->crtcs) {
+	if (untrusted_message->crtc >= screen->heads_count) {
 		fault = "cursor for a CRTC that does not exist";
 	} else if (untrusted_message->width > device->cursor_width ||
 			untrusted_message->height > device->cursor_height) {
@@ -438,7 +463,7 @@ int screen_cursor_image(struct screen *screen, const struct bridge_cursor_image 
 int screen_cursor_move(struct screen *screen, const struct bridge_cursor_move *untrusted_message,
 		const char **ret_fault)
 {
-	if (untrusted_message->crtc >= screen->topology->begin.crtcs) {
+	if (untrusted_message->crtc >= screen->heads_count) {
 		*ret_fault = "cursor for a CRTC that does not exist";
 		return -EBADMSG;
 	}
@@ -456,7 +481,7 @@ int screen_cursor_move(struct screen *screen, const struct bridge_cursor_move *u
 
 void screen_sync(struct screen *screen)
 {
-	for (uint16_t i = 0; i < screen->topology->begin.crtcs; i++) {
+	for (uint16_t i = 0; i < screen->heads_count; i++) {
 		cursor_settle(screen, i);
 		int error = head_settle(screen, i);
 		if (error) {

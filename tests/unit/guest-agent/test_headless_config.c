@@ -95,7 +95,7 @@ static void mistakes_are_named(void **state)
 	refuse("[connector DP-1]\nmode = 0x768\n", 2, "mode is WIDTHxHEIGHT");
 	refuse("[connector DP-1]\nmode = 1x1\ncolour = red\n", 3, "unknown key \"colour\"");
 	refuse("[screen]\ncrtcs = 17\n", 2, "from 1 to 16");
-	refuse("[screen]\ncursor_max = 129\n", 2, "from 16 to 128");
+	refuse("[screen]\ncursor_max = 257\n", 2, "from 16 to 256");
 	refuse("[screen]\nwidth = 1\n", 2, "unknown key \"width\"");
 	refuse("[scren]\ncrtcs = 1\n", 2, "outside [screen]");
 	refuse("crtcs = 1\n", 1, "outside [screen]");
