@@ -30,7 +30,8 @@ static void agent_up(void *data, const struct bridge_hello *peer)
 	agent->greeted = true;
 	agent->changed_ns = now_ns;
 	topology_reader_reset(&agent->reader);
-	log_info(LOG_DISPLAY, "agent '%s' is there", agent->name);
+	static struct log_limit limit;
+	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "agent '%s' is there", agent->name);
 }
 
 static void agent_down(void *data, int error, const char *reason)
