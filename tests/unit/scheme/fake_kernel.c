@@ -125,6 +125,11 @@ size_t redox_write_v1(size_t fd, const uint8_t *source, size_t length)
 
 	assert_int_equal(fd, fake.socket[0]);
 	fake.writes++;
+	if (fake.write_error) {
+		int error = fake.write_error;
+		fake.write_error = 0;
+		return (size_t)-error;
+	}
 	if (fake.write_eagain) {
 		fake.write_eagain--;
 		return (size_t)-EAGAIN;
@@ -144,6 +149,14 @@ size_t redox_write_v1(size_t fd, const uint8_t *source, size_t length)
 
 size_t redox_read_v1(size_t fd, uint8_t *destination, size_t length)
 {
+	if (fake.end_of_file) {
+		return 0;
+	}
+	if (fake.read_error) {
+		int error = fake.read_error;
+		fake.read_error = 0;
+		return (size_t)-error;
+	}
 	/* Whole records only. */
 	ssize_t result = read((int)fd, destination, length - length % sizeof(struct scheme_sqe));
 

@@ -41,6 +41,9 @@ struct fake_kernel {
 	/* Faults to come */
 	unsigned write_records; // at most so many answers in one write; 0: no bound
 	unsigned write_eagain;  // so many writes fail with EAGAIN
+	int write_error;        // errno of the next write
+	int read_error;         // errno of the next read
+	bool end_of_file;       // reads give 0
 	int create_error;       // errno of create-scheme
 	int register_error;
 	bool no_namespace;

@@ -306,6 +306,48 @@ static void a_full_kernel_is_tried_again(void **state)
 	assert_int_equal(fake.write_eagain, 0);
 }
 
+static void interrupted_calls_are_repeated(void **state)
+{
+	(void)state;
+	d->park = false;
+	d->result = 4;
+	int64_t id = daemon_open(d->root, "", REDOX_O_RDWR);
+	fake.read_error = EINTR;
+	fake.write_error = EINTR;
+	assert_int_equal(daemon_ask(SCHEME_OP_CALL, (uint64_t)id, NO_BUFFER, 0, 0, 0, 0), 4);
+}
+
+/* Should the kernel refuse an answer, those behind it still arrive. */
+static void a_refused_answer_blocks_nobody(void **state)
+{
+	(void)state;
+	d->park = false;
+	int64_t id = daemon_open(d->root, "", REDOX_O_RDWR);
+	uint32_t first = send_call(id);
+	uint32_t second = send_call(id);
+	fake.write_error = EBADFD;
+	daemon_turn();
+	assert_false(fake_answered(first));
+	assert_true(fake_answered(second));
+	fake.outstanding--; // the first, whose client knows better
+}
+
+/* The daemon lives on: what it serves otherwise must not end with this. */
+static void a_lost_socket_ends_quietly(void **state)
+{
+	(void)state;
+	int64_t id = daemon_open(d->root, "", REDOX_O_RDWR);
+	uint32_t tag = send_call(id);
+	daemon_turn();
+	fake.end_of_file = true;
+	send_call(id);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(loop_turn(d->loop, 0), 0);
+	}
+	fake.end_of_file = false;
+	assert_false(fake_answered(tag));
+}
+
 static void a_batch_has_one_write(void **state)
 {
 	(void)state;
@@ -385,6 +427,9 @@ int main(void)
 			PARK(parking_without_cancel_is_refused),
 			PARK(short_writes_are_continued),
 			PARK(a_full_kernel_is_tried_again),
+			PARK(interrupted_calls_are_repeated),
+			PARK(a_refused_answer_blocks_nobody),
+			PARK(a_lost_socket_ends_quietly),
 			PARK(a_batch_has_one_write),
 			PARK(serving_is_fair),
 	};
