@@ -11,10 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
-from machine import Client, Machine  # noqa: E402
+from machine import Client, Machine, configuration, make_image  # noqa: E402
 from picture import describe_difference, differing_pixels, load  # noqa: E402
-
-CONFIGURATION = (ROOT / "tests/demo/demo.ini").read_text(encoding="utf-8")
 
 
 class Steps:
@@ -38,10 +36,10 @@ def main():
     steps = Steps()
     print("demo: a picture from a Redox-style client to the monitor of a Linux VM", flush=True)
 
-    subprocess.run([build / "vm-launch/vm-launch", "image", ROOT / "tests/demo/demo.ini"], cwd=ROOT, check=True)
+    make_image(build)
     steps.done("guest image ready: a Debian kernel, busybox and guest-agent")
 
-    with Machine(build, CONFIGURATION) as machine:
+    with Machine(build, configuration("bochs")) as machine:
         steps.done("VM booted, guest-agent owns its DRM device, display-bridge serves display: (vm-launch)")
         drawn = machine.folder / "drawn.png"
         with Client(build, machine.environment) as client:

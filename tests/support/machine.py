@@ -6,6 +6,7 @@ Everything is started as a user would start it: vm-launch with a configuration f
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -16,8 +17,40 @@ from qmp import Qmp
 ROOT = Path(__file__).resolve().parents[2]
 
 
+CONFIGURATION = """
+[vm gpu]
+memory = 512M
+qmp = {{folder}}/gpu.qmp
+commands = {{folder}}/gpu.commands
+
+[device screen]
+emulated = {device}
+mode = {mode}
+
+[bridge display]
+
+[image]
+agent = {{build}}/guest-agent/guest-agent
+cache = {{root}}/cache
+output = {{root}}/cache/image
+"""
+
+
+def configuration(device, mode="1280x800"):
+    """The usual VM: one emulated monitor, and sockets that tests need."""
+    return CONFIGURATION.format(device=device, mode=mode)
+
+
 class MachineError(Exception):
     pass
+
+
+def make_image(build):
+    """Builds the guest's image; quick when it is there. Its progress goes to stdout."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image.ini")
+        path.write_text(configuration("bochs").format(folder=folder, build=Path(build).resolve(), root=ROOT), encoding="utf-8")
+        subprocess.run([Path(build) / "vm-launch/vm-launch", "image", path], check=True)
 
 
 def read_line(stream, timeout_s, what):
@@ -35,7 +68,7 @@ def read_line(stream, timeout_s, what):
 class Machine:
     """vm-launch and all that it starts. Use it as a context manager."""
 
-    def __init__(self, build, configuration, ready_timeout_s=180, environment=None):
+    def __init__(self, build, text, ready_timeout_s=180, environment=None):
         self.build = Path(build).resolve()
         self.folder = Path(tempfile.mkdtemp(prefix="bridge-vm-"))
         self.runtime = self.folder / "run"
@@ -43,7 +76,7 @@ class Machine:
         self.redox.mkdir(mode=0o700)
         self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.redox), **(environment or {}))
         self.configuration = self.folder / "vm.ini"
-        self.configuration.write_text(configuration.format(folder=self.folder, build=self.build, root=ROOT), encoding="utf-8")
+        self.configuration.write_text(text.format(folder=self.folder, build=self.build, root=ROOT), encoding="utf-8")
         self.log_path = self.folder / "vm-launch.log"
         self.ready_timeout_s = ready_timeout_s
         self.process = None
@@ -89,8 +122,14 @@ class Machine:
                 raise MachineError(f"'{text}' did not appear {count} times in the log:\n{self.log()}")
             time.sleep(0.05)
 
-    def qmp(self, name="gpu"):
-        return Qmp(self.folder / f"{name}.qmp")
+    def qmp(self):
+        return Qmp(self.folder / "gpu.qmp")
+
+    def shell(self, line):
+        """Has root's shell in the guest run LINE; does not wait for its end."""
+        with socket.socket(socket.AF_UNIX) as port:
+            port.connect(str(self.folder / "gpu.commands"))
+            port.sendall(line.encode() + b"\n")
 
 
 class Client:
