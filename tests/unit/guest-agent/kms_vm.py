@@ -6,6 +6,7 @@ noise in it and compares the monitors, as QEMU has them, with what was drawn, pi
 import os
 import random
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -64,12 +65,12 @@ class Guest:
         subprocess.run([ROOT / "vm-launch/image/build", "--agent", agent, "--output", image,
                         "--add", f"{bridge}:bin/vm-bridge"], check=True, stdout=subprocess.DEVNULL)
         self.process = subprocess.Popen(
-            ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "512", "-nodefaults", "-no-user-config", "-display", "none",
+            ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-m", "512", "-nodefaults", "-no-user-config",
              "-kernel", image / "vmlinux", "-initrd", image / "initrd.cpio",
              "-append", 'console=ttyS0 quiet guest.shell=ttyS1 agent.args="--listen unix:/run/kept.sock --device /dev/dri/card0"',
              "-device", "bochs-display,id=bochs", "-device", "virtio-gpu-pci,id=virtio,max_outputs=2",
              "-serial", f"file:{folder}/console", "-chardev", f"socket,id=shell,path={folder}/shell,server=on,wait=off",
-             "-serial", "chardev:shell", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"])
+             "-vnc", f"unix:{folder}/vnc,display=virtio,head=0", "-serial", "chardev:shell", "-qmp", f"unix:{folder}/qmp,server=on,wait=off"])
         for name in ("shell", "qmp"):
             self.wait_for(lambda name=name: (folder / name).exists(), 30, f"QEMU's socket {name}")
         shell = socket.socket(socket.AF_UNIX)
@@ -115,6 +116,29 @@ class Guest:
         self.qmp.command("screendump", filename=str(path), device=device, head=head)
         with Image.open(path) as picture:
             return picture.convert("RGB")
+
+
+    def resize_window(self, width, height):
+        """What a user does who drags the corner of a viewer's window: the virtual monitor gets another preferred mode."""
+        with socket.socket(socket.AF_UNIX) as vnc:
+            vnc.settimeout(ANSWER_S)
+            vnc.connect(str(self.folder / "vnc"))
+            stream = vnc.makefile("rwb")
+
+            def say(data, answer_bytes):
+                stream.write(data)
+                stream.flush()
+                return stream.read(answer_bytes)
+
+            stream.read(12)
+            kinds = say(b"RFB 003.008\n", 1)[0]
+            stream.read(kinds)
+            say(b"\1", 4)  # no authentication
+            start = say(b"\1", 24)  # shared
+            stream.read(struct.unpack(">I", start[20:])[0])
+            # SetEncodings: raw and ExtendedDesktopSize; SetDesktopSize with one screen.
+            say(struct.pack(">BxHii", 2, 2, 0, -308) + struct.pack(">BxHHBx", 251, width, height, 1)
+                + struct.pack(">IHHHHI", 0, 0, 0, width, height, 0), 1)
 
 
 class Report:
@@ -247,6 +271,24 @@ def second_head(device):
     device.report.check("pictures differ", differing_pixels(first.image, second.image) > 1000)
 
 
+def hotplug(guest, report, card):
+    """A monitor that changes: the kernel's event makes the agent send the topology again, and the new mode works."""
+    device = Device(guest, report, card)
+    width, height = device.modes[0]
+    canvas = Canvas(width, height)
+    device.show(canvas, 0, [(0, 0, width, height)])
+    guest.tell("changed")
+    # QEMU's PPM files are wrong for widths that are no multiple of 4.
+    guest.resize_window(1236, 567)
+    first = guest.read().split(" | ")[1].split(" modes ")[1].split()[0]
+    report.check("virtio_gpu: the new preferred mode comes first", first == "1236x567", first)
+    report.same("virtio_gpu: the picture stays until the bridge commits", guest.monitor("virtio"), canvas.image)
+    canvas = Canvas(1236, 567)
+    device.show(canvas, 0, [(0, 0, 1236, 567)])
+    report.same("virtio_gpu: the new mode is exact", guest.monitor("virtio"), canvas.image)
+    report.check("virtio_gpu: ends well", device.end() == "status 0")
+
+
 def refusals_in_words(guest, report, card):
     """What a person sees when the device cannot be had."""
     taken = guest.ask(f"guest-agent --listen unix:/run/x --device /dev/dri/{card} 2>&1; echo")
@@ -282,6 +324,7 @@ def run(guest, report):
         report.check(f"{device.driver}: ends well again", device.end() == "status 0")
     report.check("both drivers were there", len(drivers) == 2, str(drivers))
     plane_cursor(guest, report, drivers["virtio_gpu"])
+    hotplug(guest, report, drivers["virtio_gpu"])
 
 
 def main():

@@ -3,6 +3,7 @@
  * that it draws is a function of seed and place, which kms_vm.py has too.
  *
  *   topology                                      the device, its connectors and modes
+ *   changed                                       the same, after waiting for a new one
  *   show ID CRTC CONNECTOR MODE SEED X Y W H ...   commits MODE (its number) and rectangles of noise
  *   timing ID CRTC CONNECTOR CLOCK                commits the first mode with another pixel clock
  *   off ID CRTC                                   turns a CRTC off
@@ -30,7 +31,8 @@ struct vm_bridge {
 	struct session *session;
 	struct bridge_topology_begin topology;
 	struct bridge_connector connectors[16];
-	bool up; // and the topology is complete
+	uint32_t complete; // generation of the last topology that came whole
+	uint32_t printed;  // generation of the one printed last
 	bool answered;
 	char line[LINE_BYTES];
 	size_t line_bytes;
@@ -222,8 +224,9 @@ static void on_sync(struct vm_bridge *bridge)
 	wait_answer(bridge);
 }
 
-static void topology_print(const struct vm_bridge *bridge)
+static void topology_print(struct vm_bridge *bridge)
 {
+	bridge->printed = bridge->complete;
 	printf("%s %u crtcs", bridge->topology.driver, bridge->topology.crtcs);
 	for (uint16_t i = 0; i < bridge->topology.connectors; i++) {
 		const struct bridge_connector *connector = &bridge->connectors[i];
@@ -240,6 +243,11 @@ static void topology_print(const struct vm_bridge *bridge)
 static void on_line(struct vm_bridge *bridge, const char *text)
 {
 	if (strcmp(text, "topology") == 0) {
+		topology_print(bridge);
+	} else if (strcmp(text, "changed") == 0) {
+		while (bridge->complete <= bridge->printed) {
+			loop_turn(bridge->loop, -1);
+		}
 		topology_print(bridge);
 	} else if (strncmp(text, "show ", 5) == 0) {
 		on_show(bridge, text);
@@ -284,7 +292,7 @@ static int on_frame(void *data, const struct link_frame *frame)
 		bridge->connectors[connector.index] = connector;
 		return 0;
 	case BRIDGE_TOPOLOGY_END:
-		bridge->up = true;
+		bridge->complete = bridge->topology.generation;
 		return 0;
 	case BRIDGE_COMMIT_DONE:
 		if (bridge_commit_done_decode(&done, frame->payload, frame->payload_bytes)) {
@@ -331,7 +339,7 @@ int main(int count, char **arguments)
 					&bridge.session)) {
 		fatal("cannot start");
 	}
-	while (!bridge.up) {
+	while (bridge.complete == 0) {
 		loop_turn(bridge.loop, -1);
 	}
 	puts("connected");
