@@ -616,10 +616,10 @@ int fake_teardown(void **state)
 		fake_close(LIST_FIRST(&display->cards));
 	}
 	/* Nothing may be left behind by clients that closed. */
-	int left = display->vts.count != 0 || display->fbs.count != 0 ||
-			display->present.waits != NULL;
+	bool left = display->vts.count != 0 || display->present.waits != NULL;
 	present_finish(&display->present);
-	left |= display->buffers.buffers != 0 || display->buffers.accounts != NULL;
+	left |= display->fbs.count != 0 || display->buffers.buffers != 0 ||
+			display->buffers.accounts != NULL;
 	vts_finish(&display->vts);
 	agent_finish(&display->agent);
 	free(display->scratch);

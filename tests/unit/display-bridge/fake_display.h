@@ -13,6 +13,7 @@
 #include "schemes/display-bridge/display.h"
 #include "schemes/display-bridge/mode.h"
 #include "schemes/drm/drm_fixed.h"
+#include "schemes/drm/drm_layout.h"
 
 #define FAKE_SCREEN_PX 256u // largest mode in these tests
 
