@@ -71,6 +71,9 @@ int64_t file_fpath(struct scheme *scheme, struct handle *handle, const struct sc
 		if (error) {
 			return error;
 		}
+		if (path[prefix] == '/') {
+			memmove(path, path + prefix, strlen(path + prefix) + 1);
+		}
 	}
 	size_t length = strlen(path);
 	if (length > sqe->args[SCHEME_ARG_LENGTH]) {

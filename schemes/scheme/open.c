@@ -41,6 +41,23 @@ static int64_t open_answer(
 	return DISPATCH_DONE;
 }
 
+/*
+ * Gives the client a descriptor of ours. The kernel takes it out of our table without libc knowing: the close frees the number
+ * there (redox-abi.md 1.8), after the answer went out. If it cannot go out now the number stays taken.
+ */
+static int64_t open_answer_descriptor(
+		struct scheme *scheme, const struct scheme_sqe *sqe, size_t fd)
+{
+	reply_push(&scheme->replies,
+			&(struct scheme_cqe) {.opcode = SCHEME_CQE_WITH_FD,
+					.tag = sqe->tag,
+					.result = fd});
+	if (reply_flush(&scheme->replies) == 0) {
+		redox_close_v1(fd);
+	}
+	return DISPATCH_DONE;
+}
+
 int64_t open_at(struct scheme *scheme, struct handle *parent, const struct scheme_sqe *sqe)
 {
 	const uint32_t late_flags = REDOX_O_NONBLOCK | REDOX_O_APPEND;
@@ -73,6 +90,10 @@ int64_t open_at(struct scheme *scheme, struct handle *parent, const struct schem
 	if (result < 0) {
 		handle_remove(&scheme->handles, handle);
 		return result;
+	}
+	if (result == SCHEME_OPEN_DESCRIPTOR) {
+		handle_remove(&scheme->handles, handle);
+		return open_answer_descriptor(scheme, sqe, (size_t)(uintptr_t)data);
 	}
 	handle->flags = open.flags;
 	handle->uid = open.uid;

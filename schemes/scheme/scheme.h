@@ -41,6 +41,10 @@ struct scheme_open {
  * st_size. */
 #define SCHEME_OPEN_POSITIONED 1
 
+/* Answer of ops.open: *RET_HANDLE is not a handle but a descriptor, cast, that the client gets
+ * instead of one of ours; given away. */
+#define SCHEME_OPEN_DESCRIPTOR 2
+
 /*
  * What a daemon implements. DATA is scheme_create's; HANDLE is what open returned. A handler that
  * may be NULL gets the errno in its comment. Results: 0 or a positive value, a negative errno, or
@@ -49,8 +53,8 @@ struct scheme_open {
 struct scheme_ops {
 	/*
 	 * Opens; PARENT is NULL at the root. Sets *RET_HANDLE (may stay NULL). Returns 0,
-	 * SCHEME_OPEN_POSITIONED (the kernel keeps a file offset, as for a text to read) or a
-	 * negative errno. Must be prompt: never parked.
+	 * SCHEME_OPEN_POSITIONED (the kernel keeps a file offset, as for a text to read),
+	 * SCHEME_OPEN_DESCRIPTOR or a negative errno. Must be prompt: never parked.
 	 */
 	int (*open)(void *data, void *parent, const struct scheme_open *open, void **ret_handle);
 	/* The last descriptor and mapping are gone; parked requests have been cancelled before. */
@@ -68,8 +72,9 @@ struct scheme_ops {
 	/* Fills size, mode and the like; zeroed before, uid and gid of the opener set. NULL: a
 	 * character device 0666. */
 	void (*fstat)(void *data, void *handle, struct scheme_stat *stat);
-	/* Path of the handle without the scheme ("v2/3"), NUL-terminated, into BUFFER. NULL: the
-	 * path of the open. Returns 0 or a negative errno. */
+	/* Path of the handle without the scheme ("v2/3"), or a whole path of another scheme that
+	 * begins with a slash; NUL-terminated, into BUFFER. NULL: the path of the open. Returns 0
+	 * or a negative errno. */
 	int (*fpath)(void *data, void *handle, char *buffer, size_t size);
 	/*
 	 * Where the mapping (OFFSET, SIZE in whole pages) lies in our memory; made by
