@@ -19,104 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/address.h"
 #include "common/fd.h"
+#include "vm-launch/config_check.h"
+#include "vm-launch/config_key.h"
 #include "vm-launch/config_value.h"
 
 #define LINE_BYTES    190u
 #define FILE_BYTES    (256u * 1024u)
 #define SECTION_BYTES 64u
-
-enum section {
-	SECTION_NONE,
-	SECTION_VM,
-	SECTION_DEVICE,
-	SECTION_BRIDGE,
-	SECTION_VSOCK,
-	SECTION_IMAGE
-};
-
-enum kind {
-	KIND_TEXT,    // anything
-	KIND_PATH,    // made absolute
-	KIND_NAME,    // see config_value_is_name
-	KIND_SCHEME,  // a name that may have dots
-	KIND_QUOTED,  // goes between double quotes on the kernel's command line
-	KIND_ADDRESS, // of common/address.h
-	KIND_NUMBER,  // from min to max
-	KIND_MEMORY,  // the same, in MiB
-	KIND_MODE,    // two uint32_t
-	KIND_WORD,    // index in WORDS, plus MIN
-};
-
-struct key {
-	enum section section;
-	const char *name;
-	enum kind kind;
-	size_t offset; // in the section's struct
-	uint32_t min, max;
-	const char *words;
-};
-
-#define VM(key, field, ...)                                          \
-	{.section = SECTION_VM,                                      \
-			.name = key,                                 \
-			.offset = offsetof(struct config_vm, field), \
-			__VA_ARGS__}
-#define DEVICE(key, field, ...)                                          \
-	{.section = SECTION_DEVICE,                                      \
-			.name = key,                                     \
-			.offset = offsetof(struct config_device, field), \
-			__VA_ARGS__}
-#define BRIDGE(key, field, ...)                                          \
-	{.section = SECTION_BRIDGE,                                      \
-			.name = key,                                     \
-			.offset = offsetof(struct config_bridge, field), \
-			__VA_ARGS__}
-#define VSOCK(key, field, ...)                                          \
-	{.section = SECTION_VSOCK,                                      \
-			.name = key,                                    \
-			.offset = offsetof(struct config_vsock, field), \
-			__VA_ARGS__}
-#define IMAGE(key, field, ...)                                          \
-	{.section = SECTION_IMAGE,                                      \
-			.name = key,                                    \
-			.offset = offsetof(struct config_image, field), \
-			__VA_ARGS__}
-
-static const struct key keys[] = {
-		VM("memory", memory_mib, .kind = KIND_MEMORY, .min = 128, .max = 1024 * 1024),
-		VM("cpus", cpus, .kind = KIND_NUMBER, .min = 1, .max = 64),
-		VM("accel", accel, .kind = KIND_WORD, .words = "auto|kvm|tcg"),
-		VM("machine", machine, .kind = KIND_WORD, .words = "q35|pc"),
-		VM("cid", cid, .kind = KIND_NUMBER, .min = 3, .max = UINT32_MAX - 1),
-		VM("kernel", kernel, .kind = KIND_PATH),
-		VM("initrd", initrd, .kind = KIND_PATH),
-		VM("append", append, .kind = KIND_TEXT),
-		VM("agent_options", agent_options, .kind = KIND_QUOTED),
-		VM("console", console, .kind = KIND_PATH),
-		VM("qmp", qmp, .kind = KIND_PATH),
-		VM("commands", commands, .kind = KIND_PATH),
-		VM("stop_timeout", stop_timeout_s, .kind = KIND_NUMBER, .min = 1, .max = 600),
-		VM("qemu", qemu, .kind = KIND_PATH),
-		DEVICE("vm", vm_name, .kind = KIND_NAME),
-		DEVICE("emulated", emulated, .kind = KIND_WORD, .min = 1,
-				.words = "bochs|secondary-vga|virtio-gpu"),
-		DEVICE("mode", width_px, .kind = KIND_MODE),
-		DEVICE("outputs", outputs, .kind = KIND_NUMBER, .min = 1, .max = 16),
-		BRIDGE("vm", vm_name, .kind = KIND_NAME),
-		BRIDGE("agent", agent, .kind = KIND_ADDRESS),
-		BRIDGE("name", scheme, .kind = KIND_SCHEME),
-		BRIDGE("program", program, .kind = KIND_PATH),
-		BRIDGE("options", options, .kind = KIND_TEXT),
-		VSOCK("backend", backend, .kind = KIND_WORD, .words = "auto|kernel|device"),
-		VSOCK("program", program, .kind = KIND_PATH),
-		IMAGE("agent", agent, .kind = KIND_PATH),
-		IMAGE("output", output, .kind = KIND_PATH),
-		IMAGE("cache", cache, .kind = KIND_PATH),
-		IMAGE("modules", modules, .kind = KIND_TEXT),
-};
-#define KEYS (sizeof(keys) / sizeof(keys[0]))
 
 struct reader {
 	struct config *config;
@@ -128,7 +38,7 @@ struct reader {
 	enum section section; // open one
 	void *object;         // its struct
 	char title[SECTION_BYTES];
-	unsigned key_lines[KEYS]; // where each key of the open section stood; 0: not yet
+	unsigned key_lines[CONFIG_KEYS]; // where each key of the open section stood; 0: not yet
 };
 
 /* Keeps the first fault. Returns -EINVAL. */
@@ -364,7 +274,8 @@ static char *next_line(char *buffer, int size, void *stream)
 		return NULL;
 	}
 	const char *newline = memchr(reader->text, '\n', reader->left);
-	size_t length = newline ? (size_t)(newline - reader->text) : reader->left;
+	size_t whole = newline ? (size_t)(newline - reader->text) : reader->left;
+	size_t length = whole > 0 && reader->text[whole - 1] == '\r' ? whole - 1 : whole;
 
 	reader->line++;
 	check_line(reader, reader->text, length);
@@ -375,122 +286,17 @@ static char *next_line(char *buffer, int size, void *stream)
 	memcpy(buffer, reader->text, length);
 	buffer[length] = '\n';
 	buffer[length + 1] = '\0';
-	reader->text += length + (newline ? 1 : 0);
-	reader->left -= length + (newline ? 1 : 0);
+	reader->text += whole + (newline ? 1 : 0);
+	reader->left -= whole + (newline ? 1 : 0);
 	return buffer;
-}
-
-static int set_text(struct reader *reader, char **field, const char *value)
-{
-	*field = strdup(value);
-	return *field ? 0 : no_memory(reader);
-}
-
-static int set_path(struct reader *reader, char **field, const char *value)
-{
-	if (value[0] == '/') {
-		return set_text(reader, field, value);
-	}
-	size_t size = strlen(reader->config->folder) + 1 + strlen(value) + 1;
-
-	*field = malloc(size);
-	if (!*field) {
-		return no_memory(reader);
-	}
-	snprintf(*field, size, "%s/%s", reader->config->folder, value);
-	return 0;
-}
-
-static int set_address(struct reader *reader, char **field, const char *value)
-{
-	struct address address;
-	const char *reason;
-
-	if (address_parse(value, &address, &reason) < 0) {
-		return fault(reader, reader->line, "agent = '%s': %s", value, reason);
-	}
-	return set_text(reader, field, value);
-}
-
-/* Names of schemes may have dots. */
-static bool is_scheme(const char *value)
-{
-	for (const char *at = value; *at; at++) {
-		if (!isalnum((unsigned char)*at) && !strchr("-_.", *at)) {
-			return false;
-		}
-	}
-	return strlen(value) < 64;
-}
-
-static int set_value(struct reader *reader, const struct key *key, const char *value)
-{
-	void *field = (char *)reader->object + key->offset;
-	uint32_t *number = field;
-	char **text = field;
-	int *word = field;
-
-	switch (key->kind) {
-	case KIND_TEXT:
-		return set_text(reader, text, value);
-	case KIND_PATH:
-		return set_path(reader, text, value);
-	case KIND_ADDRESS:
-		return set_address(reader, text, value);
-	case KIND_NAME:
-		if (!config_value_is_name(value, CONFIG_NAME_BYTES)) {
-			return fault(reader, reader->line, "%s = '%s' is no name", key->name,
-					value);
-		}
-		return set_text(reader, text, value);
-	case KIND_SCHEME:
-		if (!is_scheme(value)) {
-			return fault(reader, reader->line,
-					"%s = '%s' is no scheme: letters, digits, '-', '_', '.', "
-					"at most 63",
-					key->name, value);
-		}
-		return set_text(reader, text, value);
-	case KIND_QUOTED:
-		if (strchr(value, '"')) {
-			return fault(reader, reader->line, "%s: '\"' cannot be passed to the guest",
-					key->name);
-		}
-		return set_text(reader, text, value);
-	case KIND_NUMBER:
-		if (config_value_number(value, key->min, key->max, number) < 0) {
-			return fault(reader, reader->line, "%s = '%s' is no number from %u to %u",
-					key->name, value, key->min, key->max);
-		}
-		return 0;
-	case KIND_MEMORY:
-		if (config_value_memory(value, key->min, key->max, number) < 0) {
-			return fault(reader, reader->line,
-					"%s = '%s' is no size such as 512M or 2G, from %uM to %uM",
-					key->name, value, key->min, key->max);
-		}
-		return 0;
-	case KIND_MODE:
-		if (config_value_mode(value, number, number + 1) < 0) {
-			return fault(reader, reader->line, "%s = '%s' is no mode such as 1280x720",
-					key->name, value);
-		}
-		return 0;
-	case KIND_WORD:
-		if (config_value_word(value, key->words, word) < 0) {
-			return fault(reader, reader->line, "%s = '%s' is none of %s", key->name,
-					value, key->words);
-		}
-		*word += (int)key->min;
-		return 0;
-	}
-	return -EINVAL;
 }
 
 /* libinih's handler: always answers 1, faults are kept in the reader. */
 static int take_key(void *data, const char *section, const char *name, const char *value)
 {
 	struct reader *reader = data;
+	char reason[CONFIG_MESSAGE_BYTES];
+	size_t key = config_key_find(reader->section, name);
 
 	(void)section; // next_line() knows which one it is
 	if (reader->error) {
@@ -498,128 +304,24 @@ static int take_key(void *data, const char *section, const char *name, const cha
 	}
 	if (reader->section == SECTION_NONE) {
 		fault(reader, reader->line, "key '%s' before the first section", name);
-		return 1;
-	}
-	for (size_t i = 0; i < KEYS; i++) {
-		if (keys[i].section != reader->section || strcmp(keys[i].name, name) != 0) {
-			continue;
+	} else if (key == CONFIG_KEYS) {
+		fault(reader, reader->line, "unknown key '%s' in [%s]", name, reader->title);
+	} else if (reader->key_lines[key]) {
+		fault(reader, reader->line, "key '%s' stands in line %u already", name,
+				reader->key_lines[key]);
+	} else if (*value == '\0') {
+		fault(reader, reader->line, "key '%s' has no value", name);
+	} else {
+		reader->key_lines[key] = reader->line;
+		int error = config_key_set(
+				key, reader->object, reader->config->folder, value, reason);
+
+		if (error) {
+			fault(reader, reader->line, "%s", reason);
+			reader->error = error;
 		}
-		if (reader->key_lines[i]) {
-			fault(reader, reader->line, "key '%s' stands in line %u already", name,
-					reader->key_lines[i]);
-		} else if (*value == '\0') {
-			fault(reader, reader->line, "key '%s' has no value", name);
-		} else {
-			reader->key_lines[i] = reader->line;
-			set_value(reader, &keys[i], value);
-		}
-		return 1;
 	}
-	fault(reader, reader->line, "unknown key '%s' in [%s]", name, reader->title);
 	return 1;
-}
-
-/* Finds the VM that a section means: by name, or the only one. */
-static int resolve_vm(struct reader *reader, const char *name, unsigned line, size_t *ret_vm)
-{
-	const struct config *config = reader->config;
-
-	if (!name && config->vm_count == 1) {
-		*ret_vm = 0;
-		return 0;
-	}
-	if (!name) {
-		return fault(reader, line,
-				config->vm_count ? "there are several VMs: say which by vm = NAME"
-						 : "there is no [vm NAME] that this could belong "
-						   "to");
-	}
-	for (size_t i = 0; i < config->vm_count; i++) {
-		if (strcmp(config->vms[i].name, name) == 0) {
-			*ret_vm = i;
-			return 0;
-		}
-	}
-	return fault(reader, line, "vm = '%s': there is no [vm %s]", name, name);
-}
-
-static void check_devices(struct reader *reader)
-{
-	struct config *config = reader->config;
-
-	for (size_t i = 0; i < config->device_count; i++) {
-		struct config_device *device = &config->devices[i];
-
-		if (device->emulated == EMULATED_NONE) {
-			fault(reader, device->line,
-					"[device %s] needs emulated = "
-					"bochs|secondary-vga|virtio-gpu",
-					device->name);
-		} else if (device->outputs && device->emulated != EMULATED_VIRTIO_GPU) {
-			fault(reader, device->line, "[device %s]: only virtio-gpu has outputs",
-					device->name);
-		}
-		resolve_vm(reader, device->vm_name, device->line, &device->vm);
-	}
-}
-
-static void check_bridges(struct reader *reader)
-{
-	struct config *config = reader->config;
-
-	for (size_t i = 0; i < config->bridge_count; i++) {
-		struct config_bridge *bridge = &config->bridges[i];
-
-		if (bridge->agent && bridge->vm_name) {
-			fault(reader, bridge->line,
-					"[bridge %s] has both vm and agent; one of them says where "
-					"the agent is",
-					bridge->name);
-		} else if (!bridge->agent) {
-			resolve_vm(reader, bridge->vm_name, bridge->line, &bridge->vm);
-		}
-	}
-}
-
-/* Gives each VM a context id that no other one has. */
-static void check_cids(struct reader *reader)
-{
-	struct config *config = reader->config;
-
-	for (size_t i = 0; i < config->vm_count; i++) {
-		for (size_t j = 0; j < i && config->vms[i].cid; j++) {
-			if (config->vms[i].cid == config->vms[j].cid) {
-				fault(reader, config->vms[i].line,
-						"[vm %s] has the cid %u of [vm %s]",
-						config->vms[i].name, config->vms[i].cid,
-						config->vms[j].name);
-			}
-		}
-	}
-	for (size_t i = 0; i < config->vm_count; i++) {
-		for (uint32_t cid = 3; !config->vms[i].cid; cid++) {
-			bool taken = false;
-
-			for (size_t j = 0; j < config->vm_count; j++) {
-				taken |= config->vms[j].cid == cid;
-			}
-			config->vms[i].cid = taken ? 0 : cid;
-		}
-	}
-}
-
-static void check_whole(struct reader *reader)
-{
-	struct config *config = reader->config;
-
-	if (config->vm_count == 0 && config->bridge_count == 0 && config->image.line == 0) {
-		fault(reader, reader->line ? reader->line : 1,
-				"nothing to do: no [vm NAME] and no [bridge display]");
-		return;
-	}
-	check_devices(reader);
-	check_bridges(reader);
-	check_cids(reader);
 }
 
 /* Sets path and folder. */
@@ -657,8 +359,11 @@ int config_parse(const char *path, const char *text, size_t size, struct config 
 	} else if (!reader.error && line > 0) {
 		fault(&reader, (unsigned)line, "neither a section nor KEY = VALUE");
 	}
-	if (!reader.error) {
-		check_whole(&reader);
+	char reason[CONFIG_MESSAGE_BYTES];
+	unsigned where;
+
+	if (!reader.error && config_check(&config, &where, reason) < 0) {
+		fault(&reader, where, "%s", reason);
 	}
 	if (reader.error) {
 		config_finish(&config);
@@ -709,27 +414,17 @@ int config_load(const char *path, struct config *ret_config, char ret_message[CO
 
 void config_finish(struct config *config)
 {
-	for (size_t i = 0; i < KEYS; i++) {
-		if (keys[i].kind > KIND_ADDRESS) {
-			continue;
-		}
-		for (size_t n = 0; keys[i].section == SECTION_VM && n < config->vm_count; n++) {
-			free(*(char **)((char *)&config->vms[n] + keys[i].offset));
-		}
-		for (size_t n = 0; keys[i].section == SECTION_DEVICE && n < config->device_count;
-				n++) {
-			free(*(char **)((char *)&config->devices[n] + keys[i].offset));
-		}
-		for (size_t n = 0; keys[i].section == SECTION_BRIDGE && n < config->bridge_count;
-				n++) {
-			free(*(char **)((char *)&config->bridges[n] + keys[i].offset));
-		}
+	for (size_t i = 0; i < config->vm_count; i++) {
+		config_key_release(SECTION_VM, &config->vms[i]);
 	}
-	free(config->vsock.program);
-	free(config->image.agent);
-	free(config->image.output);
-	free(config->image.cache);
-	free(config->image.modules);
+	for (size_t i = 0; i < config->device_count; i++) {
+		config_key_release(SECTION_DEVICE, &config->devices[i]);
+	}
+	for (size_t i = 0; i < config->bridge_count; i++) {
+		config_key_release(SECTION_BRIDGE, &config->bridges[i]);
+	}
+	config_key_release(SECTION_VSOCK, &config->vsock);
+	config_key_release(SECTION_IMAGE, &config->image);
 	free(config->path);
 	free(config->folder);
 	*config = (struct config) {0};
