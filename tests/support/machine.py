@@ -80,6 +80,7 @@ class Machine:
         self.log_path = self.folder / "vm-launch.log"
         self.ready_timeout_s = ready_timeout_s
         self.process = None
+        self.commands = None
 
     def __enter__(self):
         reader, writer = os.pipe()
@@ -101,6 +102,9 @@ class Machine:
 
     def stop(self, timeout_s=60):
         """SIGTERM; returns the exit status."""
+        if self.commands is not None:
+            self.commands.close()
+            self.commands = None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -127,9 +131,10 @@ class Machine:
 
     def shell(self, line):
         """Has root's shell in the guest run LINE; does not wait for its end."""
-        with socket.socket(socket.AF_UNIX) as port:
-            port.connect(str(self.folder / "gpu.commands"))
-            port.sendall(line.encode() + b"\n")
+        if self.commands is None:
+            self.commands = socket.socket(socket.AF_UNIX)
+            self.commands.connect(str(self.folder / "gpu.commands"))
+        self.commands.sendall(line.encode() + b"\n")
 
 
 class Client:
