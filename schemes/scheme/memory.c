@@ -50,7 +50,7 @@ int64_t memory_map(struct scheme *scheme, struct handle *handle, const struct sc
 		return error;
 	}
 	if (!address || (uintptr_t)address % SCHEME_PAGE_BYTES) {
-		log_error(LOG_SCHEME, "a handler gave a bad address for a mapping");
+		log_peer(LOG_SCHEME, "a handler gave a bad address for a mapping");
 		return -EIO;
 	}
 	return (int64_t)(uintptr_t)address;

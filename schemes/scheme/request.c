@@ -132,7 +132,7 @@ static int64_t request_park(struct request *request)
 	int64_t refusal;
 
 	if (!request->scheme->ops->cancel) {
-		log_error(LOG_SCHEME, "a request was parked without ops.cancel");
+		log_peer(LOG_SCHEME, "a request was parked without ops.cancel");
 		refusal = -EIO;
 	} else if (request->broken) {
 		refusal = -EIO;
@@ -152,7 +152,7 @@ int64_t request_end(struct request *request, int64_t result)
 {
 	if (request->state == REQUEST_ANSWERED) {
 		if (result != SCHEME_PARK) {
-			log_error(LOG_SCHEME, "a handler answered twice; the first answer counts");
+			log_peer(LOG_SCHEME, "a handler answered twice; the first answer counts");
 		}
 		result = request->result;
 	} else if (result == SCHEME_PARK) {
@@ -207,7 +207,7 @@ void request_answer(struct request *request, int64_t result)
 		request_free(request);
 		return;
 	default:
-		log_error(LOG_SCHEME, "an answer for a request that was answered before");
+		log_peer(LOG_SCHEME, "an answer for a request that was answered before");
 	}
 }
 
@@ -222,7 +222,7 @@ static bool request_check(
 /* The daemon's view of a request is const while it only reads; the request is ours. */
 static void request_break(const struct request *request, size_t offset, size_t length)
 {
-	log_error(LOG_SCHEME, "a handler left the client's buffer: %zu bytes at %zu of %zu", length,
+	log_peer(LOG_SCHEME, "a handler left the client's buffer: %zu bytes at %zu of %zu", length,
 			offset, request->length);
 	((struct request *)request)->broken = true;
 }

@@ -40,6 +40,10 @@ static int64_t finish(struct daemon *d, struct request *request)
 	d->last_pid = request_pid(request);
 	d->last_uid = request_uid(request);
 	d->last_offset = request_offset(request);
+	if (d->answer_twice) {
+		request_answer(request, d->result);
+		return d->result + 1;
+	}
 	if (d->answer_inside) {
 		request_answer(request, d->result);
 		return SCHEME_PARK;

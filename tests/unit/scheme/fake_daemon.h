@@ -26,6 +26,7 @@ struct daemon {
 	int64_t result; // of read, write, call, fsync, unless it parks
 	bool park;
 	bool answer_inside; // answers from the handler, then returns SCHEME_PARK
+	bool answer_twice;  // answers from the handler, then returns another value
 	void *memory;       // of mmap
 	uint32_t ready;     // of fevent
 	size_t get, put;    // bytes that a call takes and gives, at get_offset

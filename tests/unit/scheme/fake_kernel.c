@@ -215,7 +215,8 @@ size_t redox_open_v1(const uint8_t *path, size_t length, uint32_t flags, uint16_
 	(void)mode;
 	assert_true(flags & REDOX_O_CLOEXEC);
 	if (fake_is(path, length, FAKE_CREATION_CAP)) {
-		return (size_t)fake_make_fd();
+		return fake.capability_error ? (size_t)-fake.capability_error
+					     : (size_t)fake_make_fd();
 	}
 	const struct fake_name *name = fake_find_path(path, length);
 	fake.probes++;
@@ -234,6 +235,9 @@ size_t redox_dup_v1(size_t fd, const uint8_t *buffer, size_t length)
 		return fake.create_error ? (size_t)-fake.create_error : (size_t)fake.socket[0];
 	}
 	assert_int_equal(fd, fake.socket[0]);
+	if (fake.make_error) {
+		return (size_t)-fake.make_error;
+	}
 	assert_int_equal(length, sizeof(struct scheme_new_fd_params));
 	struct scheme_new_fd_params params;
 	memcpy(&params, buffer, sizeof(params));
@@ -269,6 +273,9 @@ size_t redox_sys_call_v0(size_t fd, uint8_t *payload, size_t length, size_t flag
 {
 	assert_true(flags & REDOX_CALL_FD);
 	assert_true(length <= sizeof(fake.moved));
+	if (fake.fd_call_error) {
+		return (size_t)-fake.fd_call_error;
+	}
 	if (flags & REDOX_CALL_READ) { // ObtainFd
 		assert_int_equal(fd, fake.socket[0]);
 		assert_int_equal(metadata[0], SCHEME_SOCKET_OBTAIN_FD);
@@ -317,6 +324,9 @@ size_t redox_raw_unlinkat(size_t ns_fd, const uint8_t *path, size_t length, size
 {
 	assert_int_equal(ns_fd, FAKE_NAMESPACE_DUP);
 	assert_int_equal(flags, 0);
+	if (fake.unlink_error) {
+		return (size_t)-fake.unlink_error;
+	}
 	assert_true(path[length - 1] != '/');
 	struct fake_name *name = fake_find_path(path, length);
 	if (!name) {

@@ -46,6 +46,10 @@ struct fake_kernel {
 	bool end_of_file;       // reads give 0
 	int create_error;       // errno of create-scheme
 	int register_error;
+	int capability_error; // of the creation capability
+	int make_error;       // of making a descriptor of the own scheme
+	int unlink_error;
+	int fd_call_error; // of ObtainFd, MoveFd, and handing over
 	bool no_namespace;
 };
 

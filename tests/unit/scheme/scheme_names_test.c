@@ -23,6 +23,9 @@ static void creation_fails_cleanly(void **state)
 	assert_int_equal(scheme_create(loop, &d->ops, d, &scheme), -EACCES);
 	assert_null(scheme);
 	fake.create_error = 0;
+	fake.capability_error = EPERM;
+	assert_int_equal(scheme_create(loop, &d->ops, d, &scheme), -EPERM);
+	fake.capability_error = 0;
 	fake.no_namespace = true;
 	assert_int_equal(scheme_create(loop, &d->ops, d, &scheme), 0);
 	assert_int_equal(fcntl(fake.socket[0], F_GETFD), FD_CLOEXEC);
@@ -102,6 +105,29 @@ static void failed_attempts_leave_nothing(void **state)
 	}
 	fake.register_error = 0;
 	assert_int_equal(scheme_register(d->scheme, "display"), 0);
+}
+
+/* Nor does one that gets no descriptor. */
+static void missing_descriptors_leave_nothing(void **state)
+{
+	(void)state;
+	fake.make_error = EMFILE;
+	for (unsigned i = 0; i < 2 * HANDLE_OWN_MAX; i++) {
+		assert_int_equal(scheme_register(d->scheme, "display"), -EMFILE);
+		assert_int_equal(scheme_control_create(d->scheme, i), -EMFILE);
+	}
+	fake.make_error = 0;
+	assert_int_equal(scheme_register(d->scheme, "display"), 0);
+}
+
+static void a_name_that_cannot_be_removed_is_not_taken(void **state)
+{
+	(void)state;
+	fake_add_name("display", false);
+	fake.unlink_error = EPERM;
+	assert_int_equal(scheme_register(d->scheme, "display"), -EPERM);
+	daemon_turn();
+	assert_int_equal(d->unregisters, 0);
 }
 
 static void own_handles_have_a_limit(void **state)
@@ -291,6 +317,8 @@ int main(void)
 			NAMES(a_living_daemon_keeps_its_name),
 			NAMES(a_dead_daemon_loses_its_name),
 			NAMES(failed_attempts_leave_nothing),
+			NAMES(missing_descriptors_leave_nothing),
+			NAMES(a_name_that_cannot_be_removed_is_not_taken),
 			NAMES(own_handles_have_a_limit),
 			NAMES(losing_the_name_is_noticed),
 			NAMES(a_process_has_a_limit_of_handles),

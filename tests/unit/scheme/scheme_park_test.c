@@ -213,6 +213,9 @@ static void answers_from_inside_the_handler_count(void **state)
 	daemon_turn();
 	assert_int_equal(fake_answer(tag).result, 42);
 	d->answer_inside = false;
+	d->answer_twice = true;
+	assert_int_equal(daemon_ask(SCHEME_OP_CALL, (uint64_t)id, NO_BUFFER, 0, 0, 0, 0), 42);
+	d->answer_twice = false;
 	d->park = false;
 	assert_int_equal(daemon_ask(SCHEME_OP_CALL, (uint64_t)id, NO_BUFFER, 0, 0, 0, 0), 42);
 }
@@ -304,6 +307,13 @@ static void a_full_kernel_is_tried_again(void **state)
 		assert_int_equal(fake_answers(tags[i]), 1);
 	}
 	assert_int_equal(fake.write_eagain, 0);
+
+	/* Nothing else happens: only the retry makes the loop turn. */
+	fake.write_eagain = 5;
+	send_call(id);
+	while (fake.outstanding) {
+		assert_int_equal(loop_turn(d->loop, fake.write_eagain ? -1 : 0), 0);
+	}
 }
 
 static void interrupted_calls_are_repeated(void **state)

@@ -552,8 +552,6 @@ static void events_reach_those_who_wait(void **state)
 
 static void descriptors_pass_both_ways(void **state)
 {
-	uint64_t slot = UINT64_MAX;
-
 	(void)state;
 	int64_t id = daemon_open(d->root, "", RDWR);
 	fake.obtainable[0] = (uint64_t)open("/dev/null", O_RDONLY);
@@ -567,12 +565,18 @@ static void descriptors_pass_both_ways(void **state)
 	assert_int_equal(daemon_ask(SCHEME_OP_SENDFD, (uint64_t)id, 0, 77, UINT64_MAX, 0, 0),
 			-EINVAL);
 
-	(void)slot;
 	assert_int_equal(daemon_ask(SCHEME_OP_RECVFD, (uint64_t)id, 0, 1, 78, 0, FAKE_OWNER),
 			-ENOENT);
 	d->given_fd = open("/dev/null", O_RDONLY);
 	assert_int_equal(daemon_ask(SCHEME_OP_RECVFD, (uint64_t)id, 0, 2, 78, 0, FAKE_OWNER),
 			-EINVAL);
+	fake.fd_call_error = EMFILE;
+	assert_int_equal(daemon_ask(SCHEME_OP_SENDFD, (uint64_t)id, 0, 77, 1, 0, 0), -EMFILE);
+	assert_int_equal(daemon_ask(SCHEME_OP_RECVFD, (uint64_t)id, 0, 1, 78, 0, FAKE_OWNER),
+			-EMFILE);
+	assert_int_equal(fcntl(d->given_fd, F_GETFD), -1); // closed: nobody has it
+	fake.fd_call_error = 0;
+	d->given_fd = open("/dev/null", O_RDONLY);
 	uint32_t tag = fake_send(SCHEME_OP_RECVFD, (uint64_t)id, 0, 1, 78, 0, FAKE_OWNER);
 	daemon_turn();
 	assert_int_equal(fake_answer(tag).opcode, SCHEME_CQE_WITH_FDS);
