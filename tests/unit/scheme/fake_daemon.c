@@ -19,6 +19,10 @@ static int on_open(void *data, void *parent, const struct scheme_open *open, voi
 	if (d->open_result < 0) {
 		return d->open_result;
 	}
+	if (d->open_result == SCHEME_OPEN_DESCRIPTOR) {
+		*ret_handle = (void *)(uintptr_t)d->given_fd;
+		return d->open_result;
+	}
 	struct daemon_handle *handle = calloc(1, sizeof(*handle));
 	assert_non_null(handle);
 	strcpy(handle->path, open->path);

@@ -27,7 +27,7 @@ static uint32_t free_count;
 
 void fake_start(void)
 {
-	fake = (struct fake_kernel) {0};
+	fake = (struct fake_kernel) {.handed_over = -1};
 	memset(tags, 0, sizeof(tags));
 	free_count = 0;
 	for (uint32_t i = FAKE_TAGS; i > 0; i--) {
@@ -109,6 +109,11 @@ static int fake_take_answer(const struct scheme_cqe *cqe)
 	if (cqe->tag >= FAKE_TAGS || !tags[cqe->tag].open) {
 		fake.violations++;
 		return cqe->tag >= FAKE_TAGS ? EBADFD : EINVAL;
+	}
+	if (cqe->opcode == SCHEME_CQE_WITH_FD) {
+		/* Taken out of the daemon's table without libc knowing (redox-abi.md 1.8). */
+		fake.handed_over = fcntl((int)cqe->result, F_DUPFD_CLOEXEC, 0);
+		close((int)cqe->result);
 	}
 	tags[cqe->tag].open = false;
 	tags[cqe->tag].answers++;

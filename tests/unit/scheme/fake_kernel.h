@@ -36,6 +36,7 @@ struct fake_kernel {
 	uint64_t last_id; // of the last descriptor that the daemon made of itself
 	uint64_t moved[FAKE_FDS];
 	unsigned moved_count;
+	int handed_over;               // what an open gave instead of a handle; -1: none
 	uint64_t obtainable[FAKE_FDS]; // what an ObtainFd gives
 
 	/* Faults to come */

@@ -365,12 +365,14 @@ static void size_of_a_positioned_handle(void **state)
 	assert_int_equal(ask(SCHEME_OP_FSIZE, id), 1234);
 }
 
+static const char *own_path = "own";
+
 static int own_fpath(void *data, void *handle, char *buffer, size_t size)
 {
 	(void)data;
 	(void)handle;
 	assert_true(size > LIMIT_PATH);
-	strcpy(buffer, "own");
+	strcpy(buffer, own_path);
 	return 0;
 }
 
@@ -388,6 +390,11 @@ static void fpath_gives_the_whole_path(void **state)
 	memset(path, 0, sizeof(path));
 	assert_int_equal(ask_buffer(SCHEME_OP_FPATH, id, path, 32, 0), 16);
 	assert_string_equal(path, "/scheme/test/own");
+	own_path = "/scheme/other/v2/1";
+	memset(path, 0, sizeof(path));
+	assert_int_equal(ask_buffer(SCHEME_OP_FPATH, id, path, 32, 0), 18);
+	assert_string_equal(path, "/scheme/other/v2/1");
+	own_path = "own";
 }
 
 static void fsync_has_both_forms(void **state)
@@ -584,6 +591,25 @@ static void descriptors_pass_both_ways(void **state)
 	assert_int_equal(d->last_nr, 78);
 }
 
+static void an_open_may_give_another_descriptor(void **state)
+{
+	(void)state;
+	d->open_result = SCHEME_OPEN_DESCRIPTOR;
+	for (unsigned i = 0; i < LIMIT_HANDLES_PER_PID + 1; i++) {
+		d->given_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		uint32_t tag = fake_send(
+				SCHEME_OP_OPEN_AT, d->root, POINTER("x"), 1, RDWR, 0, FAKE_OWNER);
+		daemon_turn();
+		assert_int_equal(fake_answer(tag).opcode, SCHEME_CQE_WITH_FD);
+		assert_true(fake.handed_over >= 0);
+		assert_int_equal(fcntl(d->given_fd, F_GETFD), -1); // its number is free again
+		close(fake.handed_over);
+	}
+	assert_int_equal(d->closes, 0);
+	d->open_result = 0;
+	assert_true(daemon_open(d->root, "", RDWR) > 0); // they count for nothing
+}
+
 static void control_capabilities_carry_messages(void **state)
 {
 	uint8_t payload[4097] = {1, 2, 3};
@@ -652,6 +678,7 @@ int main(void)
 			SERVE(answers_that_lie_become_eio),
 			SERVE(events_reach_those_who_wait),
 			SERVE(descriptors_pass_both_ways),
+			SERVE(an_open_may_give_another_descriptor),
 			SERVE(control_capabilities_carry_messages),
 			SERVE(the_root_can_only_be_opened_below),
 	};
