@@ -84,6 +84,8 @@ int commit_begin(struct commit *commit, const struct bridge_commit *untrusted_me
 	if (on) {
 		commit->state.mode = untrusted_message->modes[0];
 	}
+	static_assert(sizeof(commit->damage) == sizeof(untrusted_message->damage),
+			"as many rectangles as on the wire");
 	memcpy(commit->damage, untrusted_message->damage,
 			untrusted_message->damage_count * sizeof(commit->damage[0]));
 	return 0;

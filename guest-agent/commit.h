@@ -8,6 +8,7 @@
 #ifndef GUEST_AGENT_COMMIT_H
 #define GUEST_AGENT_COMMIT_H
 
+#include "common/limits.h"
 #include "guest-agent/picture.h"
 #include "proto/bridge.h"
 
@@ -22,7 +23,7 @@ struct commit {
 	bool under_way;
 	uint32_t id;
 	struct crtc_state state;
-	struct bridge_rect damage[16];
+	struct bridge_rect damage[LIMIT_DAMAGE_RECTS];
 	uint16_t damage_count;
 	int result;                   // why it will fail, 0 while nothing is wrong
 	const struct picture *target; // borrowed; NULL: the pixels are thrown away

@@ -7,6 +7,7 @@
  */
 #include "guest-agent/kms.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -199,11 +200,12 @@ static int kms_flush(struct backend *backend, uint16_t crtc, struct scanout *sca
 {
 	struct kms *kms = kms_from_backend(backend);
 	(void)crtc;
+	assert(boxes_count <= LIMIT_DAMAGE_RECTS);
 	if (kms->no_dirty) {
 		return 0;
 	}
-	drmModeClip clips[16];
-	for (unsigned int i = 0; i < boxes_count && i < 16; i++) {
+	drmModeClip clips[LIMIT_DAMAGE_RECTS];
+	for (unsigned int i = 0; i < boxes_count; i++) {
 		clips[i] = (drmModeClip) {
 				.x1 = (uint16_t)boxes[i].x1,
 				.y1 = (uint16_t)boxes[i].y1,

@@ -384,7 +384,7 @@ static int head_apply(struct screen *screen, uint16_t crtc)
 static int head_flush_damage(struct screen *screen, uint16_t crtc)
 {
 	struct head *head = &screen->heads[crtc];
-	struct box boxes[16];
+	struct box boxes[LIMIT_DAMAGE_RECTS];
 	for (uint16_t i = 0; i < head->commit.damage_count; i++) {
 		const struct bridge_rect *rect = &head->commit.damage[i];
 		boxes[i] = (struct box) {

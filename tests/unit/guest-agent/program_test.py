@@ -86,8 +86,10 @@ class Case(unittest.TestCase):
         """A running agent, after it has said that it is ready."""
         reader, writer = os.pipe()
         with open(self.folder / "log", "ab") as log:
+            # Freed memory must count as free under the address sanitizer, too.
+            environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
             process = subprocess.Popen([AGENT, "--listen", f"unix:{self.path}", "--headless", self.config, "--ready-fd", str(writer),
-                                        *arguments], pass_fds=[writer], stderr=log)
+                                        *arguments], pass_fds=[writer], stderr=log, env=environment)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         os.close(writer)

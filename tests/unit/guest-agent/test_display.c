@@ -301,7 +301,7 @@ static void cursor_is_exact_over_damage(void **state)
 		damage_random(&commit);
 		if (round % 4 == 0) {
 			commit.damage_count = 1;
-			commit.damage[0] = (struct bridge_rect){0, 0, WIDTH, HEIGHT};
+			commit.damage[0] = (struct bridge_rect) {0, 0, WIDTH, HEIGHT};
 		}
 		commit_do(&commit, 0);
 		picture_check(&sprite);
@@ -518,6 +518,35 @@ static void connections_are_limited(void **state)
 	for (unsigned i = 0; i < LIMIT_SESSIONS + 8; i++) {
 		fake_bridge_stop(&many[i]);
 	}
+	expect_recovery();
+}
+
+static void pictures_are_limited(void **state)
+{
+	(void)state;
+	char path[256], reason[512];
+	fake_bridge_stop(&setting->bridge);
+	server_destroy(setting->server);
+	screen_destroy(setting->screen);
+	config_write("[screen]\nsize_max = 16384x16384\n[connector HDMI-A-1]\nmode = 320x200\n");
+	test_path(path, sizeof(path), "screen.ini");
+	/* Without PNG files: one of these would have 256 MiB. */
+	assert_int_equal(headless_create(path, NULL, reason, sizeof(reason), &setting->backend), 0);
+	assert_int_equal(
+			screen_create(setting->loop, setting->backend, false, &setting->screen), 0);
+	assert_int_equal(server_create(setting->loop, -1, setting->screen, &setting->server), 0);
+	fake_bridge_start(&setting->bridge, setting->loop, setting->server, true);
+	struct bridge_commit largest = fake_bridge_commit(1, 8192, 8192);
+	assert_int_equal(8192ull * 8192 * 4, LIMIT_BUFFER_BYTES);
+	commit_do(&largest, 0);
+	struct bridge_commit larger = fake_bridge_commit(2, 8192, 8193);
+	commit_do(&larger, -ENOMEM);
+	larger = fake_bridge_commit(3, 16384, 16384);
+	commit_do(&larger, -ENOMEM);
+	struct bridge_commit off = {.id = 4};
+	commit_do(&off, 0);
+	largest.id = 5;
+	commit_do(&largest, 0);
 }
 
 static void reader_that_stops_is_dropped(void **state)
@@ -632,6 +661,7 @@ int main(void)
 			CASE(newer_connection_replaces_the_older),
 			CASE(other_roles_are_refused),
 			CASE(connections_are_limited),
+			CASE(pictures_are_limited),
 			CASE(reader_that_stops_is_dropped),
 			CASE(floods_of_noise_are_survived),
 			CASE(connectors_move_between_crtcs),

@@ -1,6 +1,7 @@
 /* The connectors file: what it says arrives, what is wrong in it is named with its line. */
 #include "tests/support/test.h"
 
+#include <errno.h>
 #include <string.h>
 #include <stdio.h>
 #include "guest-agent/headless_config.h"
@@ -115,6 +116,60 @@ static void mistakes_are_named(void **state)
 	refuse(line, 2, "line longer");
 }
 
+/* COUNT times the text that FORMAT makes of a number from 1, behind HEAD. The caller frees it. */
+static char *repeat(const char *head, const char *format, unsigned count)
+{
+	size_t room = strlen(head) + count * (strlen(format) + 16) + 1, used;
+	char *text = malloc(room);
+	assert_non_null(text);
+	used = (size_t)snprintf(text, room, "%s", head);
+	for (unsigned i = 1; i <= count; i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		used += (size_t)snprintf(text + used, room - used, format, i);
+#pragma GCC diagnostic pop
+	}
+	return text;
+}
+
+/* COUNT pieces are accepted, one more is refused with WORDS, and COUNT are accepted again. */
+static void limit(const char *head, const char *format, unsigned count, const char *words)
+{
+	char *most = repeat(head, format, count);
+	char *more = repeat(head, format, count + 1);
+	assert_int_equal(parse(most), 0);
+	assert_true(parse(more) < 0);
+	if (!strstr(reason, words)) {
+		fail_msg("\"%s\" does not say %s", reason, words);
+	}
+	assert_int_equal(parse(most), 0);
+	free(most);
+	free(more);
+}
+
+static void limits_are_kept(void **state)
+{
+	(void)state;
+	limit("", "[connector DP-%u]\nmode = 1x1\n", LIMIT_CONNECTORS, "more than 16 connectors");
+	assert_int_equal(topology.begin.connectors, LIMIT_CONNECTORS);
+	limit("[connector DP-1]\n", "mode = 640x480@%u\n", 128, "more than 128 modes");
+	assert_int_equal(topology.connectors[0].modes_count, 128);
+	limit("[connector DP-1]\nmode = 1x1\n", "edid = %08x\n", TOPOLOGY_EDID_BYTES / 4,
+			"EDID of more than 4096 bytes");
+	assert_int_equal(topology.connectors[0].edid_bytes, TOPOLOGY_EDID_BYTES);
+	char text[100];
+	for (unsigned crtcs = LIMIT_CRTCS; crtcs < LIMIT_CRTCS + 2; crtcs++) {
+		snprintf(text, sizeof(text), "[screen]\ncrtcs = %u\n[connector DP-1]\nmode = 1x1\n",
+				crtcs);
+		assert_int_equal(parse(text), crtcs > LIMIT_CRTCS ? -EINVAL : 0);
+	}
+	for (unsigned px = LIMIT_CURSOR_PX; px < LIMIT_CURSOR_PX + 2; px++) {
+		snprintf(text, sizeof(text),
+				"[screen]\ncursor_max = %u\n[connector DP-1]\nmode = 1x1\n", px);
+		assert_int_equal(parse(text), px > LIMIT_CURSOR_PX ? -EINVAL : 0);
+	}
+}
+
 static void file_must_be_there(void **state)
 {
 	(void)state;
@@ -128,6 +183,7 @@ int main(void)
 			TEST(everything_arrives),
 			TEST(mode_has_plausible_timing),
 			TEST(mistakes_are_named),
+			TEST(limits_are_kept),
 			TEST(file_must_be_there),
 	};
 	return test_main("headless_config", tests);
