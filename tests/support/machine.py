@@ -141,7 +141,7 @@ class Client:
     """The Orbital-style client, driven line by line."""
 
     def __init__(self, build, environment, *options):
-        self.process = subprocess.Popen([Path(build) / "tests/clients/orbital", "--script", *options], env=environment,
+        self.process = subprocess.Popen([Path(build) / "tests/clients/orbital", *options], env=environment,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
 
     def __enter__(self):
