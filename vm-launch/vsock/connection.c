@@ -93,11 +93,19 @@ int connection_create(struct connection_set *set, int fd, enum connection_state 
 	return 0;
 }
 
-static void connection_unqueue(struct connection *connection)
+void connection_unqueue(struct connection *connection)
 {
 	if (connection->is_ready) {
 		TAILQ_REMOVE(&connection->set->ready, connection, ready);
 		connection->is_ready = false;
+	}
+}
+
+void connection_yield(struct connection *connection)
+{
+	if (connection->is_ready) {
+		TAILQ_REMOVE(&connection->set->ready, connection, ready);
+		TAILQ_INSERT_TAIL(&connection->set->ready, connection, ready);
 	}
 }
 

@@ -116,6 +116,10 @@ void connection_tell(struct connection *connection, uint32_t news);
 /* Queues it if there is something to send to the guest. */
 void connection_queue(struct connection *connection);
 
+/* Takes it out of the queue; puts a queued one to its end. */
+void connection_unqueue(struct connection *connection);
+void connection_yield(struct connection *connection);
+
 /*
  * Takes the guest's credit, which every packet carries; an older one overtaken by a newer is
  * ignored. Returns 0, or -EPROTO when it claims bytes that were never sent.

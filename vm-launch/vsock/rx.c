@@ -212,6 +212,8 @@ static int data_send(struct device *device, struct connection *connection)
 	if (slots <= 0) {
 		return slots == 0 ? -ENOBUFS : slots;
 	}
+	/* Only one that got buffers has had its turn: else one that takes all there are starves the others. */
+	connection_yield(connection);
 	ssize_t got = readv(connection->fd, device->data_iov, (int)pieces);
 	int error = got < 0 ? -errno : 0;
 	int used = got > 0 ? slots_fill(device, connection, (uint32_t)got) : 0;
@@ -241,10 +243,6 @@ static int connection_serve(struct device *device, struct connection *connection
 	}
 	int cost = (int)CONTROL_COST;
 	if (connection_can_send(connection)) {
-		TAILQ_REMOVE(&device->connections.ready, connection, ready);
-		connection->is_ready = false;
-		TAILQ_INSERT_TAIL(&device->connections.ready, connection, ready);
-		connection->is_ready = true;
 		result = data_send(device, connection);
 		if (result < 0) {
 			return result == -ENOBUFS ? 0 : result;
@@ -259,9 +257,8 @@ static int connection_serve(struct device *device, struct connection *connection
 		return result;
 	}
 	if (!connection_can_send(connection)) {
-		TAILQ_REMOVE(&device->connections.ready, connection, ready);
-		connection->is_ready = false;
-		connection_queue(connection); // no credit: it may have to ask for some
+		connection_unqueue(connection);
+		connection_queue(connection); // without credit it may have to ask for some
 	}
 	return cost;
 }
