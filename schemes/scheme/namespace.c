@@ -33,16 +33,16 @@ void namespace_finish(struct scheme *scheme)
 	}
 }
 
-/* PATH is "/scheme/NAME" or "/scheme/NAME/". */
+/* Of PATH, which is "/scheme/NAME/", without its last slash. */
+static size_t namespace_length(const char *path)
+{
+	return strlen(path) - 1;
+}
+
 static int namespace_remove(const struct scheme *scheme, const char *path)
 {
-	size_t length = strlen(path);
-
-	if (path[length - 1] == '/') {
-		length--;
-	}
-	return -redox_errno(
-			redox_raw_unlinkat(scheme->namespace, (const uint8_t *)path, length, 0));
+	return -redox_errno(redox_raw_unlinkat(
+			scheme->namespace, (const uint8_t *)path, namespace_length(path), 0));
 }
 
 void namespace_leave(struct scheme *scheme)
@@ -80,8 +80,8 @@ static bool namespace_is_ours(const struct scheme *scheme, const char *path)
 /* Whether the daemon behind PATH is dead: only then an open gives ENODEV. */
 static bool namespace_is_stale(const char *path)
 {
-	size_t fd = redox_open_v1(
-			(const uint8_t *)path, strlen(path), REDOX_O_STAT | REDOX_O_CLOEXEC, 0);
+	size_t fd = redox_open_v1((const uint8_t *)path, namespace_length(path),
+			REDOX_O_STAT | REDOX_O_CLOEXEC, 0);
 
 	if (!redox_failed(fd)) {
 		redox_close_v1(fd);

@@ -112,7 +112,7 @@ static void open_close_root(struct scheme *scheme, struct handle *root)
 	memcpy(name, root->path + strlen(SCHEME_PREFIX),
 			root->prefix_length - strlen(SCHEME_PREFIX) - 1);
 	handle_remove(&scheme->handles, root);
-	if (registered && scheme->ops->unregistered) {
+	if (registered && !scheme->ending && scheme->ops->unregistered) {
 		scheme->ops->unregistered(scheme->data, name);
 	}
 }

@@ -180,6 +180,15 @@ int scheme_create(struct loop *loop, const struct scheme_ops *ops, void *data,
 	return 0;
 }
 
+static void scheme_serve_all(struct scheme *scheme)
+{
+	for (uint32_t i = 0; i < SCHEME_DRAIN_BATCHES; i++) {
+		if (scheme_serve_batch(scheme) <= 0) {
+			break;
+		}
+	}
+}
+
 /* Answers everything that waits, parked or still in the socket. */
 static void scheme_drain(struct scheme *scheme)
 {
@@ -189,12 +198,10 @@ static void scheme_drain(struct scheme *scheme)
 	while ((handle = handle_next(&scheme->handles, &cursor))) {
 		request_cancel_all(handle, -ENODEV);
 	}
+	/* A name that we lost may belong to another daemon by now: its CloseMsg is read before. */
+	scheme_serve_all(scheme);
 	namespace_leave(scheme);
-	for (uint32_t i = 0; i < SCHEME_DRAIN_BATCHES; i++) {
-		if (scheme_serve_batch(scheme) <= 0) {
-			break;
-		}
-	}
+	scheme_serve_all(scheme);
 	redox_fcntl_v0(scheme->socket, REDOX_F_SETFL, 0);
 	reply_flush(&scheme->replies);
 }

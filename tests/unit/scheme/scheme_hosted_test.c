@@ -4,12 +4,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "common/fd.h"
-#include "common/limits.h"
+#include "schemes/hosted/hosted.h"
 #include "schemes/scheme/libredox.h"
 #include "schemes/scheme/scheme.h"
 #include "tests/support/test.h"
@@ -19,6 +20,7 @@
 #define MEMORY_BYTES 8192u
 #define CALL_ECHO    1u
 #define CALL_PARK    2u
+#define CALL_CONTROL 3u // gives a descriptor on the control capability by Recvfd
 
 /* A check in the client's process: its exit status is what the test sees. */
 #define CHECK(condition)                                                                \
@@ -38,6 +40,9 @@ static struct {
 	struct request *parked;
 	unsigned opens, closes, cancels, mmaps, munmaps;
 	uint64_t last_pid;
+	uint64_t control_id;
+	char message[16];
+	uint32_t event_mask;
 	pid_t client;
 	int to_client, from_client; // "go"; end of file when the client ends
 	bool ended;
@@ -109,6 +114,37 @@ static void host_munmap(void *data, void *handle, uint64_t offset, uint64_t size
 	host.munmaps++;
 }
 
+static uint32_t host_fevent(void *data, void *handle, uint32_t mask)
+{
+	(void)data;
+	(void)handle;
+	host.event_mask = mask;
+	return 0;
+}
+
+static int host_recvfd(void *data, void *handle, uint64_t nr, int *ret_fd)
+{
+	(void)data;
+	(void)handle;
+	if (nr != CALL_CONTROL) {
+		return -EINVAL;
+	}
+	int fd = scheme_control_create(host.scheme, 1234);
+	*ret_fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
+static int host_control(void *data, uint64_t control_id, const uint8_t *payload, size_t length)
+{
+	(void)data;
+	host.control_id = control_id;
+	if (length > sizeof(host.message)) {
+		return -EMSGSIZE;
+	}
+	memcpy(host.message, payload, length);
+	return 0;
+}
+
 static void host_cancel(void *data, void *handle, struct request *request)
 {
 	(void)data;
@@ -124,6 +160,9 @@ static const struct scheme_ops host_ops = {
 		.call = host_call,
 		.mmap = host_mmap,
 		.munmap = host_munmap,
+		.fevent = host_fevent,
+		.recvfd = host_recvfd,
+		.control = host_control,
 		.cancel = host_cancel,
 };
 
@@ -282,6 +321,85 @@ static void mappings_are_shared(void **state)
 	assert_int_equal(host.munmaps, 1);
 }
 
+static void client_forks_with_a_mapping(void)
+{
+	const uint32_t rw = REDOX_PROT_READ | REDOX_PROT_WRITE;
+	size_t fd = client_open(PATH, REDOX_O_RDWR);
+	size_t memory = redox_mmap_v1(NULL, 4096, rw, REDOX_MAP_SHARED, fd, 4096);
+
+	CHECK(!redox_failed(memory));
+	pid_t child = fork();
+	CHECK(child >= 0);
+	if (!child) {
+		memcpy((void *)memory, "child", 5);
+		_exit(0);
+	}
+	int status;
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK(!memcmp((void *)memory, "child", 5));
+}
+
+/* fork() maps each shared mapping again for the child; a refusal would make it fail. */
+static void a_fork_maps_again(void **state)
+{
+	(void)state;
+	host_start(client_forks_with_a_mapping);
+	host_go();
+	assert_int_equal(host_wait(), 0);
+	assert_memory_equal((uint8_t *)host.memory + 4096, "child", 5);
+	test_wait(host.loop, host.closes == 1 && host.munmaps == 2);
+	assert_int_equal(host.mmaps, 2);
+}
+
+static void client_waits_for_an_event(void)
+{
+	size_t fd = client_open(PATH, REDOX_O_RDWR);
+	struct pollfd poll_fd = {.fd = (int)fd, .events = POLLIN};
+
+	CHECK(hosted_watch(fd, SCHEME_EVENT_READ) == 0);
+	CHECK(poll(&poll_fd, 1, 0) == 0);
+	CHECK(client_call(fd, CALL_PARK, &poll_fd, 0) == 0);
+	CHECK(poll(&poll_fd, 1, 10000) == 1 && poll_fd.revents & POLLIN);
+}
+
+static void events_arrive(void **state)
+{
+	(void)state;
+	host_start(client_waits_for_an_event);
+	host_go();
+	test_wait(host.loop, host.parked);
+	assert_int_equal(host.event_mask, SCHEME_EVENT_READ);
+	request_answer(host.parked, 0);
+	host.parked = NULL;
+	assert_int_equal(loop_turn(host.loop, 0), 0);
+	scheme_notify(host.scheme, &host, SCHEME_EVENT_READ);
+	assert_int_equal(host_wait(), 0);
+}
+
+static void client_sends_a_control_message(void)
+{
+	const uint64_t nr = CALL_CONTROL;
+	uint64_t control = UINT64_MAX;
+	uint8_t message[] = {
+			'a', 'c', 't', 'i', 'v', 'a', 't', 'e'}; // read-only memory gives EFAULT
+	size_t fd = client_open(PATH, REDOX_O_RDWR);
+
+	CHECK(redox_sys_call_v0(fd, (uint8_t *)&control, sizeof(control),
+			      REDOX_CALL_READ | REDOX_CALL_FD, &nr, 1) == 1);
+	CHECK(redox_sys_call_v0((size_t)control, message, sizeof(message), REDOX_CALL_WRITE, &nr,
+			      1) == 0);
+}
+
+static void control_capabilities_travel(void **state)
+{
+	(void)state;
+	host_start(client_sends_a_control_message);
+	host_go();
+	assert_int_equal(host_wait(), 0);
+	assert_int_equal(host.control_id, 1234);
+	assert_string_equal(host.message, "activate");
+}
+
 static void client_parks(void)
 {
 	uint8_t byte;
@@ -348,6 +466,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 			HOSTED(clients_are_served),
 			HOSTED(mappings_are_shared),
+			HOSTED(a_fork_maps_again),
+			HOSTED(events_arrive),
+			HOSTED(control_capabilities_travel),
 			HOSTED(killed_clients_leave_nothing),
 			HOSTED(waiting_clients_hear_of_the_end),
 			HOSTED(names_of_the_dead_are_taken_over),

@@ -166,6 +166,18 @@ static void losing_the_name_is_noticed(void **state)
 	assert_true(daemon_open(fake.last_id, "x", REDOX_O_RDWR) > 0);
 }
 
+/* At the end, a name is taken away only if it is still ours. */
+static void a_lost_name_is_left_to_its_new_owner(void **state)
+{
+	(void)state;
+	fake_find_name("test", 4)->root = 0; // of a daemon that took it over
+	fake_send_oneway(SCHEME_OP_CLOSE_MSG, 0, 0, d->root);
+	scheme_destroy(d->scheme);
+	d->scheme = NULL;
+	assert_non_null(fake_find_name("test", 4));
+	assert_int_equal(d->unregisters, 0);
+}
+
 static void a_process_has_a_limit_of_handles(void **state)
 {
 	int64_t last = 0;
@@ -321,6 +333,7 @@ int main(void)
 			NAMES(a_name_that_cannot_be_removed_is_not_taken),
 			NAMES(own_handles_have_a_limit),
 			NAMES(losing_the_name_is_noticed),
+			NAMES(a_lost_name_is_left_to_its_new_owner),
 			NAMES(a_process_has_a_limit_of_handles),
 			NAMES(refused_opens_are_not_counted),
 			TEST(a_scheme_has_a_limit_of_handles),
