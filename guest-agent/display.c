@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@ struct display {
 	struct screen *screen;   // borrowed
 	struct session *session; // borrowed
 	uint32_t generation;     // of the topology sent last
+	uint64_t commits;        // answered
+	uint64_t pixel_bytes;    // received
 	enum tail_kind tail;     // of the frame that is being received
 	uint16_t tail_crtc;
 	uint32_t tail_bytes;   // not received yet
@@ -88,6 +91,10 @@ void display_destroy(struct display *display)
 	if (!display) {
 		return;
 	}
+	static struct log_limit limit;
+	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY,
+			"session ends after %" PRIu64 " commits with %" PRIu64 " bytes of pixels",
+			display->commits, display->pixel_bytes);
 	screen_on_change(display->screen, NULL, NULL);
 	screen_reset(display->screen, false);
 	free(display);
@@ -97,6 +104,7 @@ static int commit_answer(struct display *display, uint16_t crtc)
 {
 	struct bridge_commit_done done;
 	screen_commit_finish(display->screen, crtc, &done);
+	display->commits++;
 	uint8_t buffer[BRIDGE_COMMIT_DONE_MAX];
 	return display_send(display, BRIDGE_COMMIT_DONE, buffer,
 			bridge_commit_done_encode(&done, buffer, sizeof(buffer)));
@@ -200,6 +208,7 @@ static int on_pixels(struct display *display, const struct link_frame *frame)
 	if (all > commit->missing_bytes) {
 		return display_fault(display, -EBADMSG, "more pixels than the damage has");
 	}
+	display->pixel_bytes += all;
 	if (!commit->target) {
 		/* The commit has failed already; what the link still holds is skipped by it. */
 		commit_skip(commit, all);

@@ -57,6 +57,40 @@ static const char help[] =
 		"SIGHUP looks at the connectors again, SIGTERM ends the program.\n"
 		"LOG=debug in the environment says more (error, warn, info, debug, trace).\n";
 
+static int ready_fd_parse(const char *text, int *ret_fd)
+{
+	char *end;
+	errno = 0;
+	long number = strtol(text, &end, 10);
+	if (errno || end == text || *end || number < 0 || number > 65535) {
+		fprintf(stderr,
+				"guest-agent: --ready-fd needs the number of an open file, not "
+				"\"%s\"\n",
+				text);
+		return -EINVAL;
+	}
+	*ret_fd = (int)number;
+	return 0;
+}
+
+/* Whether the options go together. Returns 0, or -EINVAL after a line about what is wrong. */
+static int options_check(const struct options *options, const char *surplus)
+{
+	if (surplus) {
+		fprintf(stderr, "guest-agent: \"%s\" is not an option; see --help\n", surplus);
+		return -EINVAL;
+	}
+	if (options->headless && options->device) {
+		fputs("guest-agent: --device and --headless exclude each other\n", stderr);
+		return -EINVAL;
+	}
+	if (options->png && !options->headless) {
+		fputs("guest-agent: --png needs --headless\n", stderr);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* Returns 0, 1 when the program is to end well, or -EINVAL after a line about what is wrong. */
 static int options_parse(int count, char **arguments, struct options *options)
 {
@@ -91,21 +125,11 @@ static int options_parse(int count, char **arguments, struct options *options)
 		case SOFTWARE_CURSOR:
 			options->software_cursor = true;
 			break;
-		case READY_FD: {
-			char *end;
-			errno = 0;
-			long number = strtol(optarg, &end, 10);
-			if (errno || end == optarg || *end || number < 0 || number > 65535) {
-				fprintf(stderr,
-						"guest-agent: --ready-fd needs the number of an "
-						"open "
-						"file, not \"%s\"\n",
-						optarg);
+		case READY_FD:
+			if (ready_fd_parse(optarg, &options->ready_fd) != 0) {
 				return -EINVAL;
 			}
-			options->ready_fd = (int)number;
 			break;
-		}
 		case VERSION:
 			puts("guest-agent " BRIDGE_VERSION);
 			return 1;
@@ -116,22 +140,7 @@ static int options_parse(int count, char **arguments, struct options *options)
 			return -EINVAL;
 		}
 	}
-	const char *wrong = NULL;
-	if (optind < count) {
-		fprintf(stderr, "guest-agent: \"%s\" is not an option; see --help\n",
-				arguments[optind]);
-		return -EINVAL;
-	}
-	if (options->headless && options->device) {
-		wrong = "--device and --headless exclude each other";
-	} else if (options->png && !options->headless) {
-		wrong = "--png needs --headless";
-	}
-	if (wrong) {
-		fprintf(stderr, "guest-agent: %s\n", wrong);
-		return -EINVAL;
-	}
-	return 0;
+	return options_check(options, optind < count ? arguments[optind] : NULL);
 }
 
 /* Logs what to do about ERROR of listening on TEXT. */

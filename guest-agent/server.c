@@ -73,6 +73,8 @@ static void on_up(void *data, const struct bridge_hello *peer)
 		return;
 	}
 	server->viewer = client;
+	static struct log_limit limit;
+	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "serving \"%s\"", peer->name);
 }
 
 static int on_frame(void *data, const struct link_frame *frame)

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -98,6 +99,12 @@ class Case(unittest.TestCase):
             self.assertEqual(ready.read(), b"\n")
         return process
 
+    def wait_log(self, words):
+        end = time.monotonic() + TIMEOUT_S
+        while words not in self.log():
+            self.assertLess(time.monotonic(), end, f"no \"{words}\" in the log")
+            time.sleep(0.02)
+
     def log(self):
         return (self.folder / "log").read_text(encoding="utf-8")
 
@@ -175,6 +182,10 @@ class Running(Case):
                 done = bridge.commit(identity, mode, [(0, 0, mode.hdisplay, mode.vdisplay)], pixels, self.random.randint(1, 5000))
                 self.assertEqual((done.id, done.result), (identity, 0))
                 self.check_picture((mode.hdisplay, mode.vdisplay), pixels)
+        # Whoever reads the log can tell that it was this client's picture.
+        self.wait_log("session ends after 2 commits with")
+        self.assertIn('serving "program_test"', self.log())
+        self.assertIn("crtc 0 shows 32x32 on connectors 0x1", self.log())
 
     def test_sigterm_ends_it_well(self):
         process = self.start()
