@@ -73,7 +73,7 @@ def main():
         if memory_kib(bridge) > memory + GROWTH_KIB:
             failures += 1
             print(f"soak: the bridge grew from {memory} to {memory_kib(bridge)} KiB")
-        client.do("quit")
+        client.send("quit")
         qmp.close()
         if machine.stop() != 0:
             failures += 1

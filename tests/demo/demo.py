@@ -42,7 +42,7 @@ def main():
     with Machine(build, configuration("bochs")) as machine:
         steps.done("VM booted, guest-agent owns its DRM device, display-bridge serves display: (vm-launch)")
         drawn = machine.folder / "drawn.png"
-        with Client(build, machine.environment) as client:
+        with Client(build, machine.environment, "--display", "/scheme/display/v2/3") as client:
             size = client.do("size")
             client.do("desktop")
             client.do("cursor", 700, 430)
@@ -54,7 +54,7 @@ def main():
             qmp.close()
             shown.save(build / "demo.png")
             steps.done("QEMU took a picture of the VM's monitor")
-            client.do("quit")
+            client.send("quit")
         expected = load(drawn)
         wrong = differing_pixels(expected, shown)
         status = machine.stop()

@@ -47,7 +47,7 @@ class Display:
         return self.random.randrange(1 << 31)
 
     def client(self, *options):
-        return Client(BUILD, self.machine.environment, *options)
+        return Client(BUILD, self.machine.environment, "--display", "/scheme/display/v2/3")
 
     def screen(self):
         return self.qmp.screendump(self.machine.folder / "screen.ppm")
