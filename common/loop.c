@@ -64,7 +64,7 @@ struct loop {
 	bool stopped;
 	int status;
 	struct source_list sources[SOURCE_KINDS];
-	LIST_HEAD(, loop_source) graves;
+	LIST_HEAD(grave_list, loop_source) graves;
 	struct loop_source *signal_source; // watches signal_pipe
 	struct timer_heap timers;
 };

@@ -56,7 +56,7 @@ struct inputd {
 	struct loop *loop;
 	enum inputd_generation generation;
 	struct scheme *scheme;
-	TAILQ_HEAD(, file) files;
+	TAILQ_HEAD(file_list, file) files;
 	uint64_t next_vt;              // numbers are never used again
 	uint64_t active_vt;            // 0: none
 	char selected[NAME_MAX_BYTES]; // display, "" for none; it keeps its name after its handle closed
