@@ -29,6 +29,7 @@ static void agent_up(void *data, const struct bridge_hello *peer)
 	snprintf(agent->name, sizeof(agent->name), "%s", peer->name);
 	agent->greeted = true;
 	agent->changed_ns = now_ns;
+	agent->flood_count = 0;
 	topology_reader_reset(&agent->reader);
 	static struct log_limit limit;
 	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "agent '%s' is there", agent->name);
