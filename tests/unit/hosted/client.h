@@ -3,6 +3,7 @@
 #define TESTS_HOSTED_CLIENT_H
 
 #include <string.h>
+#include "schemes/hosted/hosted.h"
 #include "schemes/scheme/libredox.h"
 #include "tests/unit/hosted/daemon.h"
 
