@@ -135,8 +135,8 @@ static void call_expect(
 	}
 }
 
-static int64_t call_exchange(
-		int socket, struct call_packet *packet, struct call *call, bool *ret_restart)
+static int64_t call_exchange(int socket, const sigset_t *before, struct call_packet *packet,
+		struct call *call, bool *ret_restart)
 {
 	struct message_answer answer = {0};
 	const int *fds = packet->fd >= 0 ? &packet->fd : call->fds;
@@ -150,8 +150,8 @@ static int64_t call_exchange(
 		return error;
 	}
 	call_expect(packet, call, &answer);
-	long received = wait_receive(socket, packet->message.serial, packet->pieces, packet->count,
-			call->got_fds, &call->got_fd_count, ret_restart);
+	long received = wait_receive(socket, packet->message.serial, before, packet->pieces,
+			packet->count, call->got_fds, &call->got_fd_count, ret_restart);
 	if (received < 0) {
 		return received; // EFAULT: the client's memory is read-only (redox-run.md 2.5)
 	}
@@ -182,7 +182,10 @@ int64_t call_over(int socket, enum message_kind kind, uint64_t serial, uint64_t 
 	*ret_restart = false;
 	call_user(&packet.message);
 	if (!result) {
-		result = call_exchange(socket, &packet, call, ret_restart);
+		sigset_t before;
+		wait_begin(&before);
+		result = call_exchange(socket, &before, &packet, call, ret_restart);
+		wait_end(&before);
 	}
 	if (packet.own_fd) {
 		close(packet.fd);

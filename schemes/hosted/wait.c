@@ -2,7 +2,7 @@
  * A caller that waits cannot be interrupted on Redox: a signal becomes Cancel, and only the daemon's answer ends the wait; a
  * dead daemon's callers wait for ever and only SIGKILL ends them (redox-run.md 2.4).
  *
- * To be cheap, the first milliseconds of a wait do without blocking signals: one that comes then and kills, kills at once.
+ * To be cheap, a signal is looked for only after the first milliseconds of a wait.
  */
 #include <errno.h>
 #include <poll.h>
@@ -104,6 +104,7 @@ static void wait_blocked(int socket, uint64_t serial, const sigset_t *watched, b
 			sigset_t pending;
 			sigset_t effective;
 			sigpending(&pending);
+			sigandset(&pending, &pending, watched);
 			wait_effective(&pending, &effective, ret_restart);
 			wait_cancel(socket, serial);
 			*cancelled = true;
@@ -114,55 +115,54 @@ static void wait_blocked(int socket, uint64_t serial, const sigset_t *watched, b
 	}
 }
 
-static long wait_slow(int socket, uint64_t serial, struct iovec *pieces, size_t count, int *fds,
-		size_t *ret_fd_count, bool interrupted, bool *ret_restart)
+void wait_begin(sigset_t *ret_before)
 {
 	sigset_t all;
-	sigset_t before;
-	sigset_t watched;
-	bool restart;
 
 	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	sigset_t open = all;
+	pthread_sigmask(SIG_SETMASK, &all, ret_before);
+}
+
+void wait_end(const sigset_t *before)
+{
+	pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static long wait_slow(int socket, uint64_t serial, const sigset_t *before, struct iovec *pieces,
+		size_t count, int *fds, size_t *ret_fd_count, bool *ret_restart)
+{
+	sigset_t open;
+	sigset_t watched;
+	bool cancelled = false;
+	bool unused;
+	long received;
+
+	sigemptyset(&open);
 	for (int number = 1; number < NSIG; number++) {
-		if (sigismember(&before, number) == 1) {
-			sigdelset(&open, number);
+		if (sigismember(before, number) == 0) {
+			sigaddset(&open, number);
 		}
 	}
-	wait_effective(&open, &watched, &restart);
-	if (interrupted) {
-		wait_cancel(socket, serial);
-		*ret_restart = restart; // a handler has run already, nobody can say which
-	}
-	bool cancelled = interrupted;
-	long received;
+	wait_effective(&open, &watched, &unused);
 	do {
 		wait_blocked(socket, serial, &watched, &cancelled, ret_restart);
 		received = message_receive(socket, pieces, count, fds, ret_fd_count, MSG_DONTWAIT);
 	} while (received == -EAGAIN || received == -EINTR);
-	if (received == 0 || received == -ECONNRESET) {
-		wait_for_ever();
-	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return received;
 }
 
-long wait_receive(int socket, uint64_t serial, struct iovec *pieces, size_t count, int *fds,
-		size_t *ret_fd_count, bool *ret_restart)
+long wait_receive(int socket, uint64_t serial, const sigset_t *before, struct iovec *pieces,
+		size_t count, int *fds, size_t *ret_fd_count, bool *ret_restart)
 {
 	long received = message_receive(socket, pieces, count, fds, ret_fd_count, 0);
 
 	*ret_restart = false;
-	if (received > 0) {
-		return received;
+	if (received == -EAGAIN || received == -EINTR) {
+		received = wait_slow(socket, serial, before, pieces, count, fds, ret_fd_count,
+				ret_restart);
 	}
 	if (received == 0 || received == -ECONNRESET) {
 		wait_for_ever();
 	}
-	if (received != -EAGAIN && received != -EINTR) {
-		return received;
-	}
-	return wait_slow(socket, serial, pieces, count, fds, ret_fd_count, received == -EINTR,
-			ret_restart);
+	return received;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -441,7 +442,7 @@ static void start(struct daemon *daemon, int root_pipe)
 		server.records = records[1];
 		server.control = control[0];
 		server.paused = paused[1];
-		alarm(60);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		run(ready[1], root_pipe);
 	}
 	close(records[1]);

@@ -1,8 +1,10 @@
 /* Signals, killed clients and dead daemons. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <sys/socket.h>
@@ -41,6 +43,7 @@ static pid_t client_start(enum daemon_call what, int flags)
 
 	assert_true(pid >= 0);
 	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		struct sigaction action = {
 				.sa_handler = on_signal, .sa_flags = flags < 0 ? 0 : flags};
 		if (flags >= 0) {
@@ -53,10 +56,25 @@ static pid_t client_start(enum daemon_call what, int flags)
 	return pid;
 }
 
-/* The call is asleep for good: the first milliseconds are another case. */
-static void let_it_sleep(void)
+/* Waits until the call of PID is asleep for good, with all signals blocked: the first milliseconds are
+ * another case. */
+static void let_it_sleep(pid_t pid)
 {
-	poll(NULL, 0, 30);
+	char path[64];
+	char line[256];
+	uint64_t blocked = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	for (int waited = 0; !(blocked >> (SIGTERM - 1) & 1); waited++) {
+		assert_in_range(waited, 0, 2500);
+		FILE *status = fopen(path, "re");
+		assert_non_null(status);
+		while (fgets(line, sizeof(line), status)) {
+			sscanf(line, "SigBlk: %" SCNx64, &blocked);
+		}
+		fclose(status);
+		poll(NULL, 0, 2);
+	}
 }
 
 static bool ended(pid_t pid, int timeout_ms, int *ret_status)
@@ -79,7 +97,7 @@ static void signal_cancels(void **state)
 	for (int quick = 0; quick < 2; quick++) {
 		pid_t pid = client_start(DAEMON_PARK, 0);
 		if (!quick) {
-			let_it_sleep();
+			let_it_sleep(pid);
 		}
 		kill(pid, SIGUSR1);
 		struct scheme_sqe record = daemon_expect(&one, SCHEME_OP_CANCEL);
@@ -97,7 +115,7 @@ static void signal_restarts(void **state)
 
 	(void)state;
 	pid_t pid = client_start(DAEMON_PARK, SA_RESTART);
-	let_it_sleep();
+	let_it_sleep(pid);
 	kill(pid, SIGUSR1);
 	daemon_expect(&one, SCHEME_OP_CANCEL);
 	daemon_expect(&one, SCHEME_OP_CALL);
@@ -115,14 +133,14 @@ static void terminate_waits_for_the_answer(void **state)
 
 	(void)state;
 	pid_t pid = client_start(DAEMON_PARK, -1);
-	let_it_sleep();
+	let_it_sleep(pid);
 	kill(pid, SIGTERM);
 	daemon_expect(&one, SCHEME_OP_CANCEL);
 	assert_true(ended(pid, 5000, &status));
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 
 	pid = client_start(DAEMON_PARK_DEAF, -1);
-	let_it_sleep();
+	let_it_sleep(pid);
 	kill(pid, SIGTERM);
 	daemon_expect(&one, SCHEME_OP_CANCEL);
 	assert_false(ended(pid, 200, &status));
@@ -142,7 +160,7 @@ static void kill_sends_no_cancel(void **state)
 	size_t fd = client_open(DAEMON_PATH "/other");
 	for (int i = 0; i < 5; i++) {
 		pid_t pid = client_start(DAEMON_PARK, -1);
-		let_it_sleep();
+		let_it_sleep(pid);
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		struct scheme_sqe record;
@@ -187,11 +205,10 @@ static void callers_of_a_dead_daemon_hang(void **state)
 
 	(void)state;
 	pid_t sleeping = client_start(DAEMON_PARK, -1);
-	let_it_sleep();
+	let_it_sleep(sleeping);
 	pid_t quick = client_start(DAEMON_EXIT, -1);
 	assert_int_equal(waitpid(one.pid, &status, 0), one.pid);
-	assert_false(ended(sleeping, 100, &status));
-	assert_false(ended(quick, 100, &status));
+	let_it_sleep(quick);
 	kill(sleeping, SIGTERM);
 	kill(quick, SIGTERM);
 	assert_false(ended(sleeping, 200, &status));
