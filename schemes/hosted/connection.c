@@ -8,19 +8,18 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "schemes/hosted/events.h"
 #include "schemes/hosted/kernel.h"
 #include "schemes/scheme/libredox.h"
 
 struct connection *connection_create(struct kernel *kernel, int fd, uint32_t pid)
 {
 	struct connection *connection = calloc(1, sizeof(*connection));
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
 
-	if (!connection || epoll_ctl(kernel->fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+	if (!connection || events_attach(kernel, fd, connection)) {
 		free(connection);
 		return NULL;
 	}
@@ -91,8 +90,7 @@ void connection_close(struct kernel *kernel, struct connection *connection)
 		kernel->hot = NULL;
 	}
 	if (!kernel->accepting && kernel->listener >= 0) {
-		struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
-		kernel->accepting = !epoll_ctl(kernel->fd, EPOLL_CTL_ADD, kernel->listener, &event);
+		kernel->accepting = !events_attach(kernel, kernel->listener, NULL);
 	}
 }
 

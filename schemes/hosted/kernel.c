@@ -18,10 +18,12 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "schemes/hosted/events.h"
 #include "schemes/hosted/kernel.h"
 #include "schemes/scheme/libredox.h"
 
 #define KERNEL_EVENTS      32
+#define KERNEL_HOT_ROUNDS  8u
 #define KERNEL_QUEUE_FIRST 256u
 
 /* Each handle of a client costs a descriptor here. */
@@ -37,8 +39,6 @@ static void kernel_raise_limit(void)
 
 static int kernel_open_fds(struct kernel *kernel)
 {
-	struct epoll_event listening = {.events = EPOLLIN, .data.ptr = NULL};
-	struct epoll_event waking = {.events = EPOLLIN, .data.ptr = &kernel->wake};
 
 	registry_new_socket(kernel->name);
 	kernel->listener = registry_listen(kernel->name);
@@ -47,10 +47,15 @@ static int kernel_open_fds(struct kernel *kernel)
 	}
 	kernel->fd = epoll_create1(EPOLL_CLOEXEC);
 	kernel->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (kernel->fd < 0 || kernel->wake < 0 ||
-			epoll_ctl(kernel->fd, EPOLL_CTL_ADD, kernel->listener, &listening) < 0 ||
-			epoll_ctl(kernel->fd, EPOLL_CTL_ADD, kernel->wake, &waking) < 0) {
+	if (kernel->fd < 0 || kernel->wake < 0) {
 		return -errno;
+	}
+	int error = events_attach(kernel, kernel->listener, NULL);
+	if (!error) {
+		error = events_attach(kernel, kernel->wake, &kernel->wake);
+	}
+	if (error) {
+		return error;
 	}
 	kernel->accepting = true;
 	return 0;
@@ -122,6 +127,7 @@ void kernel_destroy(struct kernel *kernel)
 	if (kernel->wake >= 0) {
 		close(kernel->wake);
 	}
+	events_forget(kernel);
 	free(kernel->queue);
 	pthread_mutex_destroy(&kernel->lock);
 	free(kernel);
@@ -167,8 +173,7 @@ void kernel_accept(struct kernel *kernel)
 				(errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 						errno == ENOBUFS)) {
 			/* They wait until another connection has ended. */
-			epoll_ctl(kernel->fd, EPOLL_CTL_DEL, kernel->listener,
-					&(struct epoll_event) {0});
+			events_detach(kernel, kernel->listener);
 			kernel->accepting = false;
 		}
 		if (fd < 0) {
@@ -189,12 +194,24 @@ static void kernel_gather(struct kernel *kernel)
 {
 	struct epoll_event events[KERNEL_EVENTS];
 
-	/* Who asked last most often asks next; only the first look of a turn may spare the system call. */
-	if (kernel->drained && kernel->hot && connection_receive(kernel, kernel->hot)) {
-		kernel->drained = false;
-		connection_sweep(kernel);
-		return;
+	/*
+	 * Who asked last most often asks next. That one is looked at first, and the others not in each turn when the
+	 * daemon will be told of them again anyway.
+	 */
+	if (kernel->hot && kernel->hot_rounds < KERNEL_HOT_ROUNDS) {
+		if (kernel->drained) {
+			if (connection_receive(kernel, kernel->hot)) {
+				kernel->drained = false;
+				connection_sweep(kernel);
+				return;
+			}
+		} else if (kernel->nonblocking && events_are_level(kernel)) {
+			kernel->hot_rounds++;
+			kernel->drained = true;
+			return;
+		}
 	}
+	kernel->hot_rounds = 0;
 	int count = epoll_wait(kernel->fd, events, KERNEL_EVENTS, 0);
 	for (int i = 0; i < count; i++) {
 		struct connection *connection = events[i].data.ptr;
@@ -270,7 +287,7 @@ int64_t kernel_read(struct kernel *kernel, uint8_t *destination, size_t length)
 			return -EAGAIN;
 		}
 		struct pollfd waiting = {.fd = kernel->fd, .events = POLLIN};
-		if (poll(&waiting, 1, -1) < 0 && errno == EINTR) {
+		if (events_poll(&waiting, 1, -1) < 0 && errno == EINTR) {
 			return -EINTR;
 		}
 		pthread_mutex_lock(&kernel->lock);

@@ -92,6 +92,7 @@ struct kernel {
 	int fd; // epoll: what the daemon polls
 	int listener, wake;
 	uint32_t descriptors; // of this process that are this socket
+	uint32_t hot_rounds;  // since all were looked at
 	bool nonblocking, wake_armed, accepting, drained, closed;
 	char name[REGISTRY_SOCKET_MAX];
 	uint64_t nonce, mappings_made;
@@ -100,6 +101,7 @@ struct kernel {
 	struct connection *by_inode[KERNEL_BUCKETS];
 	struct description *by_id[KERNEL_BUCKETS];
 	struct root_name *roots;
+	struct watcher *watchers; // owned, events.c
 	struct piece *pieces;
 	struct ticket **tickets; // owned
 	uint32_t ticket_count, ticket_free;
@@ -190,6 +192,12 @@ int piece_cut(struct kernel *kernel, uint64_t mapping, uint64_t offset, uint64_t
 
 /* OWNER died: its pieces are unmapped. */
 void piece_drop_owner(struct kernel *kernel, struct connection *owner);
+
+/* events.c: frees what waits for the socket. */
+void events_forget(struct kernel *kernel);
+
+/* Whether all who wait for it are told again and again while there is something. */
+bool events_are_level(const struct kernel *kernel);
 
 /* answer.c: one record of the daemon. Returns 0 or a negative errno for it. */
 int answer_record(struct kernel *kernel, const struct scheme_cqe *record);

@@ -13,6 +13,7 @@
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "schemes/hosted/events.h"
 #include "schemes/hosted/message.h"
 #include "schemes/hosted/wait.h"
 
@@ -94,7 +95,7 @@ static void wait_blocked(int socket, uint64_t serial, const sigset_t *watched, b
 
 	for (;;) {
 		waiting[1].fd = *cancelled ? -1 : signals;
-		if (poll(waiting, 2, -1) < 0) {
+		if (events_poll(waiting, 2, -1) < 0) {
 			continue;
 		}
 		if (waiting[0].revents) {
