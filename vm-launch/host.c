@@ -48,7 +48,7 @@ static int write_trial(const char *path)
 }
 
 /* Runs the trial guest. Returns QEMU's status as of waitpid, or a negative errno; -ETIMEDOUT when it hung. */
-static int run_trial(const char *qemu, const char *path)
+static int run_trial(const char *qemu, const char *accel, const char *cpu, const char *path)
 {
 	int life[2];
 
@@ -71,8 +71,8 @@ static int run_trial(const char *qemu, const char *path)
 		if (getppid() == parent && null >= 0 && dup2(null, 0) >= 0 && dup2(null, 1) >= 0 &&
 				dup2(null, 2) >= 0) {
 			execlp(qemu, qemu, "-no-user-config", "-nodefaults", "-no-reboot",
-					"-display", "none", "-machine", "q35", "-accel", "kvm",
-					"-cpu", "host", "-m", "16M", "-device",
+					"-display", "none", "-machine", "q35", "-accel", accel,
+					"-cpu", cpu, "-m", "16M", "-device",
 					"isa-debug-exit,iobase=0xf4,iosize=1", "-kernel", path,
 					(char *)NULL);
 		}
@@ -98,6 +98,34 @@ static int run_trial(const char *qemu, const char *path)
 	return polled > 0 ? status : -ETIMEDOUT;
 }
 
+bool host_try_guest(const char *qemu, const char *accel, const char *cpu, const char *folder,
+		char reason[HOST_REASON_BYTES])
+{
+	char path[512];
+	int length = snprintf(path, sizeof(path), "%s/guest-trial", folder);
+	int status = length > 0 && (size_t)length < sizeof(path) ? write_trial(path)
+								 : -ENAMETOOLONG;
+
+	if (status == 0) {
+		status = run_trial(qemu, accel, cpu, path);
+		unlink(path);
+	}
+	if (status == -ETIMEDOUT) {
+		snprintf(reason, HOST_REASON_BYTES, "a guest hung for %d s", TRIAL_MS / 1000);
+	} else if (status < 0) {
+		snprintf(reason, HOST_REASON_BYTES, "cannot be tried: %s", strerror(-status));
+	} else if (WIFSIGNALED(status)) {
+		snprintf(reason, HOST_REASON_BYTES, "QEMU with a guest died of signal %d",
+				WTERMSIG(status));
+	} else if (WEXITSTATUS(status) != (TRIAL_EXIT << 1 | 1)) {
+		snprintf(reason, HOST_REASON_BYTES, "QEMU with a guest ended with status %d",
+				WEXITSTATUS(status));
+	} else {
+		return true;
+	}
+	return false;
+}
+
 bool host_has_kvm(const char *qemu, const char *folder, char reason[HOST_REASON_BYTES])
 {
 	auto_close int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -106,31 +134,7 @@ bool host_has_kvm(const char *qemu, const char *folder, char reason[HOST_REASON_
 		snprintf(reason, HOST_REASON_BYTES, "/dev/kvm: %s", strerror(errno));
 		return false;
 	}
-	char path[512];
-	int length = snprintf(path, sizeof(path), "%s/kvm-trial", folder);
-	int status = length > 0 && (size_t)length < sizeof(path) ? write_trial(path)
-								 : -ENAMETOOLONG;
-
-	if (status == 0) {
-		status = run_trial(qemu, path);
-		unlink(path);
-	}
-	if (status == -ETIMEDOUT) {
-		snprintf(reason, HOST_REASON_BYTES, "a guest under KVM hung for %d s",
-				TRIAL_MS / 1000);
-	} else if (status < 0) {
-		snprintf(reason, HOST_REASON_BYTES, "KVM cannot be tried: %s", strerror(-status));
-	} else if (WIFSIGNALED(status)) {
-		snprintf(reason, HOST_REASON_BYTES, "QEMU died of signal %d with a guest under KVM",
-				WTERMSIG(status));
-	} else if (WEXITSTATUS(status) != (TRIAL_EXIT << 1 | 1)) {
-		snprintf(reason, HOST_REASON_BYTES,
-				"QEMU ended with status %d with a guest under KVM",
-				WEXITSTATUS(status));
-	} else {
-		return true;
-	}
-	return false;
+	return host_try_guest(qemu, "kvm", "host", folder, reason);
 }
 
 bool host_has_vsock(void)

@@ -13,6 +13,13 @@
  */
 bool host_has_kvm(const char *qemu, const char *folder, char reason[HOST_REASON_BYTES]);
 
+/*
+ * The trial itself: whether QEMU with -accel ACCEL and -cpu CPU runs a guest that ends it with the expected status. The guest's file is made
+ * in FOLDER and removed.
+ */
+bool host_try_guest(const char *qemu, const char *accel, const char *cpu, const char *folder,
+		char reason[HOST_REASON_BYTES]);
+
 /* Whether the host's kernel has a vsock device for guests and we may use it. */
 bool host_has_vsock(void);
 

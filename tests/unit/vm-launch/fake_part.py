@@ -56,6 +56,8 @@ def serve_qmp():
     if BEHAVIOUR == "floods":
         for number in range(5000):
             print(f"flood {number}", flush=True)
+        time.sleep(1.1)  # the limit counts by the second
+        print("after", flush=True)
     for line in reader:
         command = line.split('"execute":"')[1].split('"')[0]
         note(command)
