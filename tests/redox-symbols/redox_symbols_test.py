@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What runs on Redox may call only what relibc has: every undefined symbol of those objects against the list in relibc.txt.
 
-    redox_symbols_test.py BUILD CC      the objects of the libraries and of display-bridge in the build folder BUILD
+    redox_symbols_test.py BUILD CC      the objects of the libraries, of display-bridge and of vsock-device in the build folder BUILD
 """
 
 import re
@@ -19,7 +19,7 @@ import tap  # noqa: E402
 BUILD, CC = Path(sys.argv[1]), sys.argv[2:]
 
 # Folders of the build whose objects run on Redox. x_linux.c has a twin x_redox.c with the same functions, which is not built here.
-FOLDERS = ["proto", "common", "schemes/scheme", "schemes/drm", "schemes/display-bridge"]
+FOLDERS = ["proto", "common", "schemes/scheme", "schemes/drm", "schemes/display-bridge", "vm-launch/vsock"]
 LINUX_TWIN = re.compile(r"_linux\.c\.o$")
 
 # How glibc's headers rename functions: fortified, C99 and C23 variants, 64-bit file offsets, ctype tables.

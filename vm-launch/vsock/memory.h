@@ -32,7 +32,7 @@ struct memory {
 	struct memory_region regions[MEMORY_REGIONS_MAX];
 	uint32_t count;
 	volatile sig_atomic_t lost; // a file was cut short under its mapping: nothing here is the
-				    // guest's any more
+			// guest's any more
 };
 
 /* Starts empty. */
