@@ -1,25 +1,12 @@
-#include "clients/scene.h"
+/* Stands in until the desktop is painted. */
+#include "tests/clients/scene.h"
 
-#include <stddef.h>
-
-void scene_desktop(struct picture *picture)
+void scene_desktop(const struct canvas *canvas)
 {
-	for (uint32_t y = 0; y < picture->height; y++) {
-		for (uint32_t x = 0; x < picture->width; x++) {
-			picture->pixels[(size_t)y * picture->stride_px + x] =
-					(x * 255 / picture->width) << 16 |
-					(y * 255 / picture->height);
-		}
-	}
-}
-
-void scene_cursor(struct picture *cursor)
-{
-	for (uint32_t y = 0; y < cursor->height; y++) {
-		for (uint32_t x = 0; x < cursor->width; x++) {
-			uint32_t alpha = x + y < cursor->height ? 255 - (x + y) * 2 : 0;
-			cursor->pixels[(size_t)y * cursor->stride_px + x] =
-					alpha << 24 | (alpha / 2) << 16 | alpha << 8 | alpha / 3;
+	for (int y = 0; y < canvas->height_px; y++) {
+		for (int x = 0; x < canvas->width_px; x++) {
+			*canvas_at(canvas, x, y) = (uint32_t)(x * 255 / canvas->width_px) << 16 |
+					(uint32_t)(y * 255 / canvas->height_px) << 8 | 0x60u;
 		}
 	}
 }

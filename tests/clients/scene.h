@@ -1,13 +1,10 @@
-/* What the demo shows: a desktop, and the arrow of its mouse. Drawn by arithmetic alone, the same on every machine. */
+/* What the client draws for people to look at. */
 #ifndef TESTS_CLIENTS_SCENE_H
 #define TESTS_CLIENTS_SCENE_H
 
-#include "clients/picture.h"
+#include "tests/clients/canvas.h"
 
-/* Fills the whole picture, of any size. */
-void scene_desktop(struct picture *picture);
-
-/* Fills a cursor's picture with an arrow, premultiplied ARGB; the tip is at its left upper corner. */
-void scene_cursor(struct picture *cursor);
+/* A desktop at dusk that tells how it came to the monitor. Any size; the same size gives the same pixels. */
+void scene_desktop(const struct canvas *canvas);
 
 #endif

@@ -1,358 +1,552 @@
-#include "clients/screen.h"
+/*
+ * Orbital's side of a display. The numbered order of calls is the point of this file: do not reorder them.
+ * Invariant: what a half-open screen owns is in its fields, so screen_close() can always take it down.
+ */
+#include "tests/clients/screen.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <drm.h>
 
 #include "schemes/drm/drm_call.h"
 #include "schemes/scheme/libredox.h"
+#include "tests/clients/cursor.h"
 
-#define CURSOR_HOTSPOT_CAP 6u // DRM_CLIENT_CAP_CURSOR_PLANE_HOTSPOT, younger than bookworm's libdrm
-#define CONSUMER           "/scheme/input/consumer"
-#define CONTROL            "/scheme/input/control"
-#define FB_BITS            32u
+#define OPEN_FLAGS    (REDOX_O_RDWR | REDOX_O_NONBLOCK | REDOX_O_CLOEXEC)
+#define OBJECTS_MAX   16
+#define MODES_MAX     128
+#define BITS          32
+#define CONSUMER      "/scheme/input/consumer"
+#define INPUT_CONTROL "/scheme/input/control"
 
-struct control_event {
-	uint64_t kind; // 1: activate a VT
-	uint64_t data;
+/* A connector's answer with room for what it can say. */
+struct connector {
+	struct drm_mode_get_connector about;
+	struct drm_mode_modeinfo modes[MODES_MAX];
+	uint32_t encoders[OBJECTS_MAX];
 };
+
+static int step_failed(struct screen *screen, const char *step, int error)
+{
+	screen->step = step;
+	return error;
+}
+
+/* An ioctl by relibc's encoding. */
+static int card_call(struct screen *screen, const char *step, unsigned long request, void *argument)
+{
+	if (drm_call(screen->card_fd, request, argument) < 0) {
+		return step_failed(screen, step, -errno);
+	}
+	return 0;
+}
+#define CALL(screen, name, argument) card_call((screen), #name, DRM_IOCTL_##name, (argument))
 
 static size_t open_path(const char *path, uint32_t flags)
 {
-	return redox_open_v1((const uint8_t *)path, strlen(path), flags | REDOX_O_CLOEXEC, 0);
+	return redox_open_v1((const uint8_t *)path, strlen(path), flags, 0);
 }
 
-static int call(const struct screen *screen, unsigned long request, void *argument)
+static int fd_path(size_t fd, char *path, size_t size)
 {
-	return drm_call(screen->card, request, argument) < 0 ? -errno : 0;
-}
-
-/* The display of the consumer: handed over by inputd, or, by an older inputd, named by the consumer's path. */
-static int open_consumer(struct screen *screen)
-{
-	screen->consumer = open_path(CONSUMER, REDOX_O_RDONLY | REDOX_O_NONBLOCK);
-	if (redox_failed(screen->consumer)) {
-		return -redox_errno(screen->consumer);
-	}
-	char name[256];
-	size_t length = redox_fpath_v1(screen->consumer, (uint8_t *)name, sizeof(name) - 1);
+	size_t length = redox_fpath_v1(fd, (uint8_t *)path, size - 1);
 	if (redox_failed(length)) {
 		return -redox_errno(length);
 	}
-	name[length] = '\0';
-	char *vt = strrchr(name, '/');
-	unsigned long long number = 0;
-	if (vt == NULL || sscanf(vt, "/%llu", &number) != 1) {
-		return -EINVAL;
-	}
-	screen->vt = number;
-	screen->card = redox_openat_v1(screen->consumer, (const uint8_t *)"display", 7,
-			REDOX_O_RDWR | REDOX_O_NONBLOCK | REDOX_O_CLOEXEC, 0);
-	if (redox_failed(screen->card)) {
-		char path[300];
-		*vt = '\0';
-		snprintf(path, sizeof(path), "%s/v2/%llu", name, number);
-		screen->card = open_path(path, REDOX_O_RDWR | REDOX_O_NONBLOCK);
-	}
-	return redox_failed(screen->card) ? -redox_errno(screen->card) : 0;
+	path[length] = '\0';
+	return 0;
 }
 
-static int get_cap(const struct screen *screen, uint64_t capability, uint64_t *ret_value)
+/* The older inputd: fpath says /scheme/NAME/VT, the display is opened as /scheme/NAME/v2/VT. */
+static size_t open_by_path(size_t consumer_fd)
+{
+	char path[200];
+	char versioned[sizeof(path) + 4];
+	int error = fd_path(consumer_fd, path, sizeof(path));
+	char *slash = error == 0 ? strrchr(path, '/') : NULL;
+	if (slash == NULL) {
+		return error != 0 ? (size_t)error : (size_t)-EINVAL;
+	}
+	snprintf(versioned, sizeof(versioned), "%.*s/v2%s", (int)(slash - path), path, slash);
+	return open_path(versioned, OPEN_FLAGS);
+}
+
+static int open_display(struct screen *screen, const char *display)
+{
+	size_t fd;
+	if (display != NULL) {
+		fd = open_path(display, OPEN_FLAGS);
+	} else {
+		fd = open_path(CONSUMER, OPEN_FLAGS);
+		if (redox_failed(fd)) {
+			return step_failed(screen, "open " CONSUMER, -redox_errno(fd));
+		}
+		screen->consumer_fd = fd;
+		fd = redox_openat_v1(screen->consumer_fd, (const uint8_t *)"display",
+				strlen("display"), OPEN_FLAGS, 0);
+		if (redox_failed(fd)) {
+			fd = open_by_path(screen->consumer_fd);
+		}
+	}
+	if (redox_failed(fd)) {
+		return step_failed(screen, "open of the display", -redox_errno(fd));
+	}
+	screen->card_fd = fd;
+	if (fd_path(fd, screen->path, sizeof(screen->path)) != 0) {
+		snprintf(screen->path, sizeof(screen->path), "%s", display != NULL ? display : "");
+	}
+	return 0;
+}
+
+static int get_cap(struct screen *screen, uint64_t capability, uint64_t *ret_value)
 {
 	struct drm_get_cap cap = {.capability = capability};
-	int error = call(screen, DRM_IOCTL_GET_CAP, &cap);
+	int error = CALL(screen, GET_CAP, &cap);
 	if (error == 0) {
 		*ret_value = cap.value;
 	}
 	return error;
 }
 
-/* A GETRESOURCES in two passes; the first connector and CRTC. */
-static int find_objects(struct screen *screen)
+/* An error from the size of the cursor means a software cursor to Orbital; this client then has none. */
+static int ask_capabilities(struct screen *screen)
 {
-	uint32_t crtcs[16] = {0};
-	uint32_t connectors[16] = {0};
-	struct drm_mode_card_res resources = {0};
-	int error = call(screen, DRM_IOCTL_MODE_GETRESOURCES, &resources);
-	if (error != 0) {
-		return error;
+	uint64_t dumb = 0;
+	int error = get_cap(screen, DRM_CAP_DUMB_BUFFER, &dumb);
+	if (error != 0 || dumb != 1) {
+		return step_failed(screen, "GET_CAP DUMB_BUFFER", error != 0 ? error : -EOPNOTSUPP);
 	}
-	resources = (struct drm_mode_card_res) {.count_crtcs = 16,
-			.crtc_id_ptr = (uintptr_t)crtcs,
-			.count_connectors = 16,
-			.connector_id_ptr = (uintptr_t)connectors};
-	error = call(screen, DRM_IOCTL_MODE_GETRESOURCES, &resources);
-	if (error != 0) {
-		return error;
-	}
-	screen->connector_id = connectors[0];
-	screen->crtc_id = crtcs[0];
-	return resources.count_connectors > 0 && resources.count_crtcs > 0 ? 0 : -ENODEV;
+	struct drm_set_client_cap hotspot = {.capability = 6, .value = 1};
+	uint64_t width_px = 0;
+	uint64_t height_px = 0;
+	error = CALL(screen, SET_CLIENT_CAP, &hotspot);
+	screen->has_cursor = error == 0 &&
+			get_cap(screen, DRM_CAP_CURSOR_HEIGHT, &height_px) == 0 &&
+			get_cap(screen, DRM_CAP_CURSOR_WIDTH, &width_px) == 0 &&
+			width_px >= CURSOR_PX && height_px >= CURSOR_PX;
+	return 0;
 }
 
-int screen_probe(struct screen *screen)
+static int get_resources(struct screen *screen, struct drm_mode_card_res *resources,
+		uint32_t *crtcs, uint32_t *connectors)
 {
-	struct drm_mode_get_connector connector = {.connector_id = screen->connector_id};
-	int error = call(screen, DRM_IOCTL_MODE_GETCONNECTOR, &connector);
+	struct drm_mode_card_res counts = {0};
+	static uint32_t fbs[OBJECTS_MAX];
+	static uint32_t encoders[OBJECTS_MAX];
+	int error = CALL(screen, MODE_GETRESOURCES, &counts);
 	if (error != 0) {
 		return error;
 	}
-	connector = (struct drm_mode_get_connector) {.connector_id = screen->connector_id,
-			.count_modes = SCREEN_MODES_MAX,
-			.modes_ptr = (uintptr_t)screen->modes,
-			.count_encoders = 1,
-			.encoders_ptr = (uintptr_t)&screen->encoder_id};
-	error = call(screen, DRM_IOCTL_MODE_GETCONNECTOR, &connector);
-	if (error != 0) {
-		return error;
+	if (counts.count_crtcs > OBJECTS_MAX || counts.count_connectors > OBJECTS_MAX ||
+			counts.count_encoders > OBJECTS_MAX || counts.count_fbs > OBJECTS_MAX) {
+		return step_failed(screen, "MODE_GETRESOURCES", -E2BIG);
 	}
-	screen->mode_count = connector.count_modes < SCREEN_MODES_MAX ? connector.count_modes
-								      : SCREEN_MODES_MAX;
-	return screen->mode_count > 0 ? 0 : -ENODEV;
+	*resources = counts;
+	resources->crtc_id_ptr = (uintptr_t)crtcs;
+	resources->connector_id_ptr = (uintptr_t)connectors;
+	resources->encoder_id_ptr = (uintptr_t)encoders;
+	resources->fb_id_ptr = (uintptr_t)fbs;
+	return CALL(screen, MODE_GETRESOURCES, resources);
 }
 
-static int buffer_create(const struct screen *screen, uint32_t width, uint32_t height,
+/* A pair of calls: counts, then data. Without PROBE the first asks for one mode, which the kernel takes for "no new probe". */
+static int get_connector(
+		struct screen *screen, uint32_t id, bool probe, struct connector *connector)
+{
+	struct drm_mode_get_connector *about = &connector->about;
+	*about = (struct drm_mode_get_connector) {.connector_id = id, .count_modes = probe ? 0 : 1};
+	about->modes_ptr = (uintptr_t)connector->modes;
+	int error = CALL(screen, MODE_GETCONNECTOR, about);
+	if (error != 0) {
+		return error;
+	}
+	if (about->count_modes > MODES_MAX || about->count_encoders > OBJECTS_MAX) {
+		return step_failed(screen, "MODE_GETCONNECTOR", -E2BIG);
+	}
+	about->encoders_ptr = (uintptr_t)connector->encoders;
+	about->count_props = 0;
+	error = CALL(screen, MODE_GETCONNECTOR, about);
+	if (error == 0 && (about->count_modes > MODES_MAX || about->count_encoders > OBJECTS_MAX)) {
+		return step_failed(screen, "MODE_GETCONNECTOR", -E2BIG);
+	}
+	return error;
+}
+
+/* The first connector that has a monitor. */
+static int find_monitor(struct screen *screen, struct connector *ret_connector)
+{
+	struct drm_mode_card_res resources;
+	uint32_t crtcs[OBJECTS_MAX] = {0};
+	uint32_t connectors[OBJECTS_MAX] = {0};
+	int error = get_resources(screen, &resources, crtcs, connectors);
+	if (error != 0) {
+		return error;
+	}
+	for (uint32_t i = 0; i < resources.count_connectors && i < OBJECTS_MAX; i++) {
+		error = get_connector(screen, connectors[i], true, ret_connector);
+		if (error != 0) {
+			return error;
+		}
+		if (ret_connector->about.connection == 1 && ret_connector->about.count_modes > 0) {
+			screen->connector = connectors[i];
+			screen->crtc = crtcs[0];
+			return resources.count_crtcs > 0
+					? 0
+					: step_failed(screen, "search of a CRTC", -ENODEV);
+		}
+	}
+	return step_failed(screen, "search of a connected monitor", -ENODEV);
+}
+
+/* Orbital walks resources and connectors three times at its start. */
+static int probe(struct screen *screen)
+{
+	static struct connector connector;
+	for (int i = 0; i < 3; i++) {
+		int error = find_monitor(screen, &connector);
+		if (error != 0) {
+			return error;
+		}
+	}
+	struct drm_mode_get_encoder encoder = {.encoder_id = connector.encoders[0]};
+	screen->preferred = connector.modes[0];
+	return CALL(screen, MODE_GETENCODER, &encoder);
+}
+
+/* CREATE_DUMB, MAP_DUMB, mmap. */
+static int buffer_create(struct screen *screen, uint32_t width_px, uint32_t height_px,
 		struct screen_buffer *buffer)
 {
-	struct drm_mode_create_dumb create = {.width = width, .height = height, .bpp = FB_BITS};
-	int error = call(screen, DRM_IOCTL_MODE_CREATE_DUMB, &create);
+	struct drm_mode_create_dumb create = {.width = width_px, .height = height_px, .bpp = BITS};
+	int error = CALL(screen, MODE_CREATE_DUMB, &create);
 	if (error != 0) {
 		return error;
 	}
+	*buffer = (struct screen_buffer) {.handle = create.handle, .bytes = create.size};
 	struct drm_mode_map_dumb map = {.handle = create.handle};
-	error = call(screen, DRM_IOCTL_MODE_MAP_DUMB, &map);
+	error = CALL(screen, MODE_MAP_DUMB, &map);
 	if (error != 0) {
 		return error;
 	}
 	size_t address = redox_mmap_v1(NULL, create.size, REDOX_PROT_READ | REDOX_PROT_WRITE,
-			REDOX_MAP_SHARED, screen->card, map.offset);
+			REDOX_MAP_SHARED, screen->card_fd, map.offset);
 	if (redox_failed(address)) {
-		return -redox_errno(address);
+		return step_failed(screen, "mmap", -redox_errno(address));
 	}
-	*buffer = (struct screen_buffer) {
-			.picture = {(uint32_t *)address, width, height, create.pitch / 4},
-			.bytes = create.size,
-			.handle = create.handle};
+	buffer->canvas = (struct canvas) {.pixels = (uint32_t *)address,
+			.stride_px = create.pitch / sizeof(uint32_t),
+			.width_px = (int)width_px,
+			.height_px = (int)height_px};
 	return 0;
 }
 
-static int buffer_destroy(const struct screen *screen, struct screen_buffer *buffer)
-{
-	struct drm_mode_destroy_dumb destroy = {.handle = buffer->handle};
-	int error = call(screen, DRM_IOCTL_MODE_DESTROY_DUMB, &destroy);
-	redox_munmap_v1(buffer->picture.pixels, buffer->bytes);
-	*buffer = (struct screen_buffer) {0};
-	return error;
-}
-
-static int add_fb(const struct screen *screen, const struct screen_buffer *buffer,
-		uint32_t *ret_fb_id)
+static int buffer_add_fb(struct screen *screen, struct screen_buffer *buffer)
 {
 	uint64_t prefer_shadow;
 	int error = get_cap(screen, DRM_CAP_DUMB_PREFER_SHADOW, &prefer_shadow);
-	if (error != 0) {
+	if (error != 0 && error != -EINVAL) {
 		return error;
 	}
-	struct drm_mode_fb_cmd fb = {.width = buffer->picture.width,
-			.height = buffer->picture.height,
-			.pitch = buffer->picture.stride_px * 4,
-			.bpp = FB_BITS,
-			.depth = FB_BITS,
+	struct drm_mode_fb_cmd fb = {.width = (uint32_t)buffer->canvas.width_px,
+			.height = (uint32_t)buffer->canvas.height_px,
+			.pitch = (uint32_t)(buffer->canvas.stride_px * sizeof(uint32_t)),
+			.bpp = BITS,
+			.depth = BITS,
 			.handle = buffer->handle};
-	error = call(screen, DRM_IOCTL_MODE_ADDFB, &fb);
+	error = CALL(screen, MODE_ADDFB, &fb);
 	if (error == 0) {
-		*ret_fb_id = fb.fb_id;
+		buffer->fb = fb.fb_id;
 	}
 	return error;
 }
 
-static int set_crtc(const struct screen *screen)
+static int buffer_destroy_handle(struct screen *screen, struct screen_buffer *buffer)
 {
-	struct drm_mode_crtc crtc = {.crtc_id = screen->crtc_id,
-			.fb_id = screen->fb_id,
-			.mode = screen->mode,
-			.mode_valid = 1,
+	struct drm_mode_destroy_dumb destroy = {.handle = buffer->handle};
+	buffer->handle = 0;
+	return CALL(screen, MODE_DESTROY_DUMB, &destroy);
+}
+
+static void buffer_unmap(struct screen_buffer *buffer)
+{
+	if (buffer->canvas.pixels != NULL) {
+		redox_munmap_v1(buffer->canvas.pixels, buffer->bytes);
+		buffer->canvas.pixels = NULL;
+	}
+}
+
+static int set_crtc(struct screen *screen)
+{
+	struct drm_mode_crtc crtc = {.crtc_id = screen->crtc,
+			.fb_id = screen->buffer.fb,
+			.set_connectors_ptr = (uintptr_t)&screen->connector,
 			.count_connectors = 1,
-			.set_connectors_ptr = (uintptr_t)&screen->connector_id};
-	return call(screen, DRM_IOCTL_MODE_SETCRTC, &crtc);
+			.mode_valid = 1,
+			.mode = screen->mode};
+	return CALL(screen, MODE_SETCRTC, &crtc);
 }
 
-static int dirty(const struct screen *screen, struct drm_clip_rect clip)
-{
-	struct drm_mode_fb_dirty_cmd command = {
-			.fb_id = screen->fb_id, .num_clips = 1, .clips_ptr = (uintptr_t)&clip};
-	return call(screen, DRM_IOCTL_MODE_DIRTYFB, &command);
-}
-
-static struct drm_clip_rect whole(const struct screen *screen)
-{
-	return (struct drm_clip_rect) {.x2 = (unsigned short)screen->buffer.picture.width,
-			.y2 = (unsigned short)screen->buffer.picture.height};
-}
-
-static int cursor_create(struct screen *screen)
-{
-	uint64_t width = 0;
-	uint64_t height = 0;
-	if (get_cap(screen, DRM_CAP_CURSOR_HEIGHT, &height) != 0 ||
-			get_cap(screen, DRM_CAP_CURSOR_WIDTH, &width) != 0) {
-		return 0; // Orbital then draws its cursor itself
-	}
-	if (width > 64) {
-		width = 64;
-	}
-	if (height > 64) {
-		height = 64;
-	}
-	return buffer_create(screen, (uint32_t)width, (uint32_t)height, &screen->cursor);
-}
-
-int screen_open(struct screen *screen, const char *path)
-{
-	*screen = (struct screen) {.consumer = SIZE_MAX};
-	int error = 0;
-	if (path == NULL) {
-		error = open_consumer(screen);
-	} else {
-		screen->card = open_path(path, REDOX_O_RDWR | REDOX_O_NONBLOCK);
-		error = redox_failed(screen->card) ? -redox_errno(screen->card) : 0;
-	}
-	uint64_t dumb = 0;
-	struct drm_set_client_cap hotspot = {.capability = CURSOR_HOTSPOT_CAP, .value = 1};
-	if (error != 0 || (error = get_cap(screen, DRM_CAP_DUMB_BUFFER, &dumb)) != 0) {
-		return error;
-	}
-	if (dumb != 1) {
-		return -EOPNOTSUPP;
-	}
-	if ((error = call(screen, DRM_IOCTL_SET_CLIENT_CAP, &hotspot)) != 0) {
-		return error;
-	}
-	for (int pair = 0; pair < 6; pair++) {
-		if ((error = find_objects(screen)) != 0 || (error = screen_probe(screen)) != 0) {
-			return error;
-		}
-	}
-	struct drm_mode_get_encoder encoder = {.encoder_id = screen->encoder_id};
-	if ((error = call(screen, DRM_IOCTL_MODE_GETENCODER, &encoder)) != 0) {
-		return error;
-	}
-	screen->mode = screen->modes[0];
-	if ((error = buffer_create(screen, screen->mode.hdisplay, screen->mode.vdisplay,
-			     &screen->buffer)) != 0 ||
-			(error = add_fb(screen, &screen->buffer, &screen->fb_id)) != 0 ||
-			(error = set_crtc(screen)) != 0) {
-		return error;
-	}
-	return cursor_create(screen);
-}
-
-void screen_close(struct screen *screen)
-{
-	if (screen->buffer.picture.pixels != NULL) {
-		redox_munmap_v1(screen->buffer.picture.pixels, screen->buffer.bytes);
-	}
-	if (screen->cursor.picture.pixels != NULL) {
-		redox_munmap_v1(screen->cursor.picture.pixels, screen->cursor.bytes);
-	}
-	redox_close_v1(screen->card);
-	if (screen->consumer != SIZE_MAX) {
-		redox_close_v1(screen->consumer);
-	}
-}
-
-int screen_resize(struct screen *screen, const struct drm_mode_modeinfo *mode)
-{
-	struct screen_buffer old = screen->buffer;
-	uint32_t old_fb = screen->fb_id;
-	int error = buffer_create(screen, mode->hdisplay, mode->vdisplay, &screen->buffer);
-	if (error != 0) {
-		return error;
-	}
-	if ((error = add_fb(screen, &screen->buffer, &screen->fb_id)) != 0 ||
-			(error = buffer_destroy(screen, &old)) != 0) {
-		return error;
-	}
-	screen->mode = *mode;
-	if ((error = set_crtc(screen)) != 0 ||
-			(error = call(screen, DRM_IOCTL_MODE_RMFB, &old_fb)) != 0) {
-		return error;
-	}
-	if (screen->cursor.handle != 0 && screen->cursor_visible &&
-			((error = screen_cursor_show(screen, true)) != 0 ||
-					(error = screen_cursor_move(screen, screen->cursor_x,
-							 screen->cursor_y)) != 0)) {
-		return error;
-	}
-	return dirty(screen, whole(screen));
-}
-
-/* Looks at the first mode with room for ENCODERS encoders; the call must not probe, so it asks for one mode. */
-static int first_mode(
-		const struct screen *screen, uint32_t encoders, struct drm_mode_modeinfo *ret_mode)
-{
-	uint32_t encoder;
-	struct drm_mode_get_connector connector = {.connector_id = screen->connector_id,
-			.count_modes = 1,
-			.modes_ptr = (uintptr_t)ret_mode,
-			.count_encoders = encoders,
-			.encoders_ptr = (uintptr_t)&encoder};
-	return call(screen, DRM_IOCTL_MODE_GETCONNECTOR, &connector);
-}
-
-int screen_redraw(struct screen *screen, const struct drm_clip_rect *damage, uint32_t count)
-{
-	struct drm_mode_modeinfo mode;
-	int error = first_mode(screen, 0, &mode);
-	if (error != 0 || (error = first_mode(screen, 1, &mode)) != 0) {
-		return error;
-	}
-	if (mode.hdisplay != screen->modes[0].hdisplay ||
-			mode.vdisplay != screen->modes[0].vdisplay) {
-		screen->modes[0] = mode;
-		error = screen_resize(screen, &mode);
-		return error == 0 ? 1 : error;
-	}
-	for (uint32_t i = 0; i < count && error == 0; i++) {
-		error = dirty(screen, damage[i]);
-	}
-	return error;
-}
-
-int screen_cursor_show(struct screen *screen, bool visible)
+/* CURSOR2 with the picture, or without one. */
+static int set_cursor(struct screen *screen, bool shown)
 {
 	struct drm_mode_cursor2 cursor = {.flags = DRM_MODE_CURSOR_BO,
-			.crtc_id = screen->crtc_id,
-			.width = screen->cursor.picture.width,
-			.height = screen->cursor.picture.height,
-			.handle = visible ? screen->cursor.handle : 0};
-	screen->cursor_visible = visible;
-	return call(screen, DRM_IOCTL_MODE_CURSOR2, &cursor);
+			.crtc_id = screen->crtc,
+			.width = shown ? CURSOR_PX : 0,
+			.height = shown ? CURSOR_PX : 0,
+			.handle = shown ? screen->cursor.handle : 0};
+	int error = CALL(screen, MODE_CURSOR2, &cursor);
+	if (error == 0) {
+		screen->cursor_shown = shown;
+	}
+	return error;
 }
 
-int screen_cursor_move(struct screen *screen, int32_t x, int32_t y)
+static int place_cursor(struct screen *screen)
 {
-	struct drm_mode_cursor cursor = {
-			.flags = DRM_MODE_CURSOR_MOVE, .crtc_id = screen->crtc_id, .x = x, .y = y};
-	screen->cursor_x = x;
-	screen->cursor_y = y;
-	return call(screen, DRM_IOCTL_MODE_CURSOR, &cursor);
+	struct drm_mode_cursor cursor = {.flags = DRM_MODE_CURSOR_MOVE,
+			.crtc_id = screen->crtc,
+			.x = screen->cursor_x,
+			.y = screen->cursor_y};
+	return CALL(screen, MODE_CURSOR, &cursor);
 }
 
-int screen_sync(struct screen *screen)
+static int start_cursor(struct screen *screen)
 {
-	size_t result = redox_fsync_v1(screen->card);
-	return redox_failed(result) ? -redox_errno(result) : 0;
+	if (!screen->has_cursor) {
+		return 0;
+	}
+	int error = buffer_create(screen, CURSOR_PX, CURSOR_PX, &screen->cursor);
+	if (error != 0) {
+		return error;
+	}
+	cursor_paint(&screen->cursor.canvas);
+	return set_cursor(screen, true);
+}
+
+/* The VT is the last part of the display's path. */
+static unsigned long path_vt(const struct screen *screen)
+{
+	const char *slash = strrchr(screen->path, '/');
+	return slash != NULL ? strtoul(slash + 1, NULL, 10) : 0;
 }
 
 int screen_activate(struct screen *screen)
 {
-	struct control_event event = {.kind = 1, .data = screen->vt};
-	size_t control = open_path(CONTROL, REDOX_O_WRONLY);
-	if (redox_failed(control)) {
-		return -redox_errno(control);
+	uint64_t event[2] = {1, path_vt(screen)};
+	size_t fd = open_path(INPUT_CONTROL, REDOX_O_WRONLY | REDOX_O_CLOEXEC);
+	if (redox_failed(fd)) {
+		return step_failed(screen, "open " INPUT_CONTROL, -redox_errno(fd));
 	}
-	size_t result = redox_write_v1(control, (const uint8_t *)&event, sizeof(event));
-	redox_close_v1(control);
-	return redox_failed(result) ? -redox_errno(result) : 0;
+	size_t written = redox_write_v1(fd, (const uint8_t *)event, sizeof(event));
+	redox_close_v1(fd);
+	return redox_failed(written)
+			? step_failed(screen, "activation of the VT", -redox_errno(written))
+			: 0;
+}
+
+/* Orbital starts `inputd -A VT` and its login program: two forks with everything mapped. */
+static int start_children(struct screen *screen)
+{
+	for (int child = 0; child < 2; child++) {
+		int status = 0;
+		pid_t pid = fork();
+		if (pid < 0) {
+			return step_failed(screen, "fork", -errno);
+		}
+		if (pid == 0) {
+			_exit(child == 0 && screen_activate(screen) != 0 ? 1 : 0);
+		}
+		if (waitpid(pid, &status, 0) != pid || status != 0) {
+			return step_failed(screen, "activation of the VT", -EIO);
+		}
+	}
+	return 0;
+}
+
+static int start_picture(struct screen *screen)
+{
+	screen->mode = screen->preferred;
+	int error = buffer_create(
+			screen, screen->mode.hdisplay, screen->mode.vdisplay, &screen->buffer);
+	if (error != 0) {
+		return error;
+	}
+	error = buffer_add_fb(screen, &screen->buffer);
+	return error != 0 ? error : set_crtc(screen);
+}
+
+int screen_open(struct screen *screen, const char *display)
+{
+	*screen = (struct screen) {
+			.consumer_fd = SCREEN_NO_FD, .card_fd = SCREEN_NO_FD, .step = ""};
+	int error = open_display(screen, display);
+	if (error == 0) {
+		error = ask_capabilities(screen);
+	}
+	if (error == 0) {
+		error = probe(screen);
+	}
+	if (error == 0) {
+		error = start_picture(screen);
+	}
+	if (error == 0) {
+		error = start_cursor(screen);
+	}
+	if (error == 0 && screen->consumer_fd != SCREEN_NO_FD) {
+		error = start_children(screen);
+	}
+	return error;
+}
+
+void screen_close(struct screen *screen)
+{
+	buffer_unmap(&screen->cursor);
+	buffer_unmap(&screen->buffer);
+	if (screen->card_fd != SCREEN_NO_FD) {
+		redox_close_v1(screen->card_fd);
+		screen->card_fd = SCREEN_NO_FD;
+	}
+	if (screen->consumer_fd != SCREEN_NO_FD) {
+		redox_close_v1(screen->consumer_fd);
+		screen->consumer_fd = SCREEN_NO_FD;
+	}
+}
+
+/* Orbital's order: the old buffer's handle goes before its mapping, its framebuffer last. */
+static int resize(struct screen *screen, const struct drm_mode_modeinfo *mode)
+{
+	struct screen_buffer old = screen->buffer;
+	struct screen_buffer fresh = {0};
+	struct drm_mode_modeinfo new_mode = *mode;
+	int error = buffer_create(screen, mode->hdisplay, mode->vdisplay, &fresh);
+	if (error == 0) {
+		error = buffer_add_fb(screen, &fresh);
+	}
+	if (error != 0) {
+		buffer_unmap(&fresh);
+		return error;
+	}
+	screen->buffer = fresh;
+	screen->mode = new_mode;
+	error = buffer_destroy_handle(screen, &old);
+	buffer_unmap(&old);
+	if (error == 0) {
+		error = set_crtc(screen);
+	}
+	if (error == 0) {
+		error = CALL(screen, MODE_RMFB, &old.fb);
+	}
+	if (error == 0 && screen->has_cursor) {
+		error = set_cursor(screen, screen->cursor_shown);
+	}
+	return error == 0 && screen->has_cursor ? place_cursor(screen) : error;
+}
+
+int screen_redraw(struct screen *screen, bool *ret_resized)
+{
+	static struct connector connector;
+	int error = get_connector(screen, screen->connector, false, &connector);
+	if (error != 0) {
+		return error;
+	}
+	/* A monitor that is gone has no modes: Orbital keeps what it has. */
+	bool changed = connector.about.count_modes > 0 &&
+			memcmp(&connector.modes[0], &screen->preferred,
+					sizeof(screen->preferred)) != 0;
+	if (changed) {
+		screen->preferred = connector.modes[0];
+		error = resize(screen, &connector.modes[0]);
+	}
+	if (error == 0) {
+		*ret_resized = changed;
+	}
+	return error;
+}
+
+int screen_set_mode(struct screen *screen, uint32_t index)
+{
+	static struct connector connector;
+	int error = get_connector(screen, screen->connector, true, &connector);
+	if (error != 0) {
+		return error;
+	}
+	if (index >= connector.about.count_modes) {
+		return step_failed(screen, "choice of a mode", -ERANGE);
+	}
+	return resize(screen, &connector.modes[index]);
+}
+
+int screen_damage(struct screen *screen, const struct canvas_box *box)
+{
+	struct drm_clip_rect clip = {.x1 = (unsigned short)box->x,
+			.y1 = (unsigned short)box->y,
+			.x2 = (unsigned short)(box->x + box->width),
+			.y2 = (unsigned short)(box->y + box->height)};
+	struct drm_mode_fb_dirty_cmd dirty = {
+			.fb_id = screen->buffer.fb, .num_clips = 1, .clips_ptr = (uintptr_t)&clip};
+	return CALL(screen, MODE_DIRTYFB, &dirty);
+}
+
+int screen_fsync(struct screen *screen)
+{
+	size_t result = redox_fsync_v1(screen->card_fd);
+	return redox_failed(result) ? step_failed(screen, "fsync", -redox_errno(result)) : 0;
+}
+
+int screen_move_cursor(struct screen *screen, int32_t x, int32_t y)
+{
+	if (!screen->has_cursor) {
+		return step_failed(screen, "search of a cursor", -ENODEV);
+	}
+	screen->cursor_x = x;
+	screen->cursor_y = y;
+	int error = screen->cursor_shown ? 0 : set_cursor(screen, true);
+	return error != 0 ? error : place_cursor(screen);
+}
+
+int screen_hide_cursor(struct screen *screen)
+{
+	return screen->has_cursor ? set_cursor(screen, false)
+				  : step_failed(screen, "search of a cursor", -ENODEV);
+}
+
+static void compose_cursor(const struct screen *screen, const struct canvas *canvas)
+{
+	for (int y = 0; y < CURSOR_PX; y++) {
+		int to_y = screen->cursor_y + y;
+		for (int x = 0; x < CURSOR_PX; x++) {
+			int to_x = screen->cursor_x + x;
+			if (to_x >= 0 && to_y >= 0 && to_x < canvas->width_px &&
+					to_y < canvas->height_px) {
+				uint32_t *pixel = canvas_at(canvas, to_x, to_y);
+				*pixel = cursor_over(
+						*canvas_at(&screen->cursor.canvas, x, y), *pixel);
+			}
+		}
+	}
+}
+
+int screen_save(const struct screen *screen, const char *path)
+{
+	struct canvas copy = screen->buffer.canvas;
+	size_t row_bytes = (size_t)copy.width_px * sizeof(uint32_t);
+	copy.stride_px = (size_t)copy.width_px;
+	copy.pixels = malloc(row_bytes * (size_t)copy.height_px);
+	if (copy.pixels == NULL) {
+		return -ENOMEM;
+	}
+	for (int y = 0; y < copy.height_px; y++) {
+		memcpy(canvas_at(&copy, 0, y), canvas_at(&screen->buffer.canvas, 0, y), row_bytes);
+	}
+	if (screen->has_cursor && screen->cursor_shown) {
+		compose_cursor(screen, &copy);
+	}
+	int error = canvas_save(&copy, path);
+	free(copy.pixels);
+	return error;
 }

@@ -1,6 +1,6 @@
 /*
- * A display used exactly as Orbital uses it (redox-abi.md 5.5, redox-run.md "Real client sequences"): a consumer of inputd, one dumb buffer, ADDFB, SETCRTC, two
- * GETCONNECTOR and a DIRTYFB for each damaged rectangle in every redraw, a hardware cursor. All of it by relibc's payloads (drm_call).
+ * One monitor of a Redox display scheme, used as Orbital uses it (redox-abi.md 5.5; redox-run.md 4, "Real client sequences"): the
+ * same calls in the same order with the same counts.
  */
 #ifndef TESTS_CLIENTS_SCREEN_H
 #define TESTS_CLIENTS_SCREEN_H
@@ -8,58 +8,61 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <drm.h>
 #include <drm_mode.h>
 
-#include "clients/picture.h"
+#include "tests/clients/canvas.h"
 
-#define SCREEN_MODES_MAX  64u
-#define SCREEN_DAMAGE_MAX 64u
+#define SCREEN_NO_FD SIZE_MAX
 
 struct screen_buffer {
-	struct picture picture; // mapped
-	size_t bytes;
-	uint32_t handle;
+	uint32_t handle; // 0: none
+	uint32_t fb;     // 0: no framebuffer
+	uint64_t bytes;
+	struct canvas canvas; // the mapping; pixels NULL: not mapped
 };
 
 struct screen {
-	size_t consumer; // of inputd; SIZE_MAX when the display was opened by its path
-	size_t card;
-	uint64_t vt; // 0 when the display was opened by its path
-	uint32_t connector_id, encoder_id, crtc_id, fb_id;
-	struct drm_mode_modeinfo modes[SCREEN_MODES_MAX];
-	uint32_t mode_count;
-	struct drm_mode_modeinfo mode; // that is set
+	size_t consumer_fd; // SCREEN_NO_FD when the display was named
+	size_t card_fd;
+	char path[256]; // what the card's fpath says
+	uint32_t connector, crtc;
+	struct drm_mode_modeinfo preferred; // modes[0] as last seen
+	struct drm_mode_modeinfo mode;
 	struct screen_buffer buffer;
 	struct screen_buffer cursor;
-	bool cursor_visible;
-	int32_t cursor_x, cursor_y;
+	bool has_cursor;
+	bool cursor_shown;
+	int32_t cursor_x, cursor_y; // px
+	const char *step;           // the call that failed, for a message
 };
 
-/* Opens the display of a new consumer (PATH NULL) or PATH, shows an empty buffer in modes[0], sets a hidden cursor. Returns 0 or a negative errno. */
-int screen_open(struct screen *screen, const char *path);
+/* Everything that Orbital does until its first picture. DISPLAY is a path, or NULL: that of a new input consumer.
+ * Returns 0, or a negative errno with screen->step. Call screen_close in any case. */
+int screen_open(struct screen *screen, const char *display);
+
+/* Unmaps and closes; may be called after a failed screen_open. */
 void screen_close(struct screen *screen);
 
-/* Reads the connector's modes anew, as a probe does. Returns 0 or a negative errno. */
-int screen_probe(struct screen *screen);
+/* What Orbital asks at each redraw. *RET_RESIZED: the monitor's first mode changed, the buffer is new and has to be drawn. */
+int screen_redraw(struct screen *screen, bool *ret_resized);
 
-/* Changes to MODE in Orbital's order: new buffer first, old one away, then SETCRTC. The new buffer is empty. Returns 0 or a negative errno. */
-int screen_resize(struct screen *screen, const struct drm_mode_modeinfo *mode);
+/* DIRTYFB with one clip. */
+int screen_damage(struct screen *screen, const struct canvas_box *box);
 
-/*
- * One redraw: looks at the connector twice, as Orbital does; when its first mode is another one than at the last look, changes to it; then shows the damaged
- * rectangles. Returns 0, 1 when the screen was resized (the damage was not shown then), or a negative errno.
- */
-int screen_redraw(struct screen *screen, const struct drm_clip_rect *damage, uint32_t count);
+/* Waits until all damage is on the monitor. */
+int screen_fsync(struct screen *screen);
 
-/* Sends the cursor's picture; it is hidden with VISIBLE false. Returns 0 or a negative errno. */
-int screen_cursor_show(struct screen *screen, bool visible);
-int screen_cursor_move(struct screen *screen, int32_t x, int32_t y);
+/* Takes the connector's mode INDEX, by the sequence of a resize. -ERANGE when there is none. */
+int screen_set_mode(struct screen *screen, uint32_t index);
 
-/* Waits until what was drawn is on the monitor. Returns 0 or a negative errno. */
-int screen_sync(struct screen *screen);
+/* Moves the cursor (and shows it), or hides it. -ENODEV: there is none. */
+int screen_move_cursor(struct screen *screen, int32_t x, int32_t y);
+int screen_hide_cursor(struct screen *screen);
 
-/* Asks inputd to make this screen's VT the active one. Returns 0 or a negative errno. */
+/* Makes this screen's VT the active one, by inputd's control file. */
 int screen_activate(struct screen *screen);
+
+/* Writes what should be on the monitor, the cursor drawn in, as a PNG file. */
+int screen_save(const struct screen *screen, const char *path);
 
 #endif
