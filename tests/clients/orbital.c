@@ -21,58 +21,38 @@
 #define RECT_PX        64
 
 static const char usage[] =
-		"Usage: orbital [options]
-"
-		"Draws on a Redox display scheme with the same calls as Redox's Orbital. Without options for
-"
-		"a picture it reads commands, one a line, and answers each by 'ok ...' or 'error ...'.
-"
-		"
-"
-		"  --display PATH     the display; without it the one of a new input consumer
-"
-		"  --scene NAME       draws desktop or noise, and ends
-"
-		"  --seed N           of noise and damage (default: 1)
-"
-		"  --cursor X,Y       moves the cursor there
-"
-		"  --frames N         draws the scene N times
-"
-		"  --damage N         then redraws N random rectangles
-"
-		"  --fsync            waits until all is on the monitor
-"
-		"  --save FILE        writes what should now be on the monitor, as PNG
-"
-		"  --hold             keeps the picture until standard input ends
-"
-		"  --paint WxH        no display: draws the scene for --save
-"
-		"  --help, --version
-"
-		"
-"
-		"Commands:
-"
-		"  desktop | noise SEED | rect X Y W H SEED   draw
-"
-		"  draw N SEED      draws N random rectangles, each in a redraw of its own
-"
-		"  poke X Y         changes a pixel and tells nobody
-"
-		"  cursor X Y | hide
-"
-		"  mode INDEX       takes a mode of the monitor, by the sequence of a resize
-"
-		"  redraw           looks whether the monitor has changed
-"
-		"  size             answers WxH
-"
-		"  fsync | save FILE | activate | quit
-"
-		"  fork             a child writes a pixel that the parent sees
-";
+		"Usage: orbital [options]\n		"
+		"Draws on a Redox display scheme with the same calls as Redox's Orbital. Without "
+		"options for\n		"
+		"a picture it reads commands, one a line, and answers each by 'ok ...' or 'error "
+		"...'.\n		"
+		"\n		"
+		"  --display PATH     the display; without it the one of a new input consumer\n	"
+		"	"
+		"  --scene NAME       draws desktop or noise, and ends\n		"
+		"  --seed N           of noise and damage (default: 1)\n		"
+		"  --cursor X,Y       moves the cursor there\n		"
+		"  --frames N         draws the scene N times\n		"
+		"  --damage N         then redraws N random rectangles\n		"
+		"  --fsync            waits until all is on the monitor\n		"
+		"  --save FILE        writes what should now be on the monitor, as PNG\n	"
+		"	"
+		"  --hold             keeps the picture until standard input ends\n		"
+		"  --paint WxH        no display: draws the scene for --save\n		"
+		"  --help, --version\n		"
+		"\n		"
+		"Commands:\n		"
+		"  desktop | noise SEED | rect X Y W H SEED   draw\n		"
+		"  draw N SEED      draws N random rectangles, each in a redraw of its own\n	"
+		"	"
+		"  poke X Y         changes a pixel and tells nobody\n		"
+		"  cursor X Y | hide\n		"
+		"  mode INDEX       takes a mode of the monitor, by the sequence of a resize\n	"
+		"	"
+		"  redraw           looks whether the monitor has changed\n		"
+		"  size             answers WxH\n		"
+		"  fsync | save FILE | activate | quit\n		"
+		"  fork             a child writes a pixel that the parent sees\n		";
 
 struct options {
 	const char *display, *save;
@@ -191,8 +171,9 @@ static int options_parse(struct options *options, int argc, char **argv)
 			{"damage", required_argument, NULL, 'D'},
 			{"save", required_argument, NULL, 'o'},
 			{"paint", required_argument, NULL, 'p'},
-			{"fsync", no_argument, NULL, FSYNC}, {"hold", no_argument, NULL, HOLD}, {"help", no_argument, NULL, HELP},
-			{"version", no_argument, NULL, VERSION}, {NULL, 0, NULL, 0}};
+			{"fsync", no_argument, NULL, FSYNC}, {"hold", no_argument, NULL, HOLD},
+			{"help", no_argument, NULL, HELP}, {"version", no_argument, NULL, VERSION},
+			{NULL, 0, NULL, 0}};
 	*options = (struct options) {.seed = 1, .frames = 1};
 	opterr = 0;
 	for (;;) {
@@ -407,7 +388,8 @@ static int run_activate(struct client *client, const long *numbers)
 static const struct command commands[] = {{"desktop", 0, run_desktop}, {"noise", 1, run_noise},
 		{"rect", 5, run_rect}, {"draw", 2, run_draw}, {"poke", 2, run_poke},
 		{"cursor", 2, run_cursor}, {"hide", 0, run_hide}, {"mode", 1, run_mode},
-		{"redraw", 0, run_redraw}, {"fsync", 0, run_fsync}, {"fork", 0, run_fork}, {"activate", 0, run_activate}};
+		{"redraw", 0, run_redraw}, {"fsync", 0, run_fsync}, {"fork", 0, run_fork},
+		{"activate", 0, run_activate}};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void answer(struct client *client, int error)
