@@ -119,7 +119,7 @@ static int card_open(void *data, void *parent, const struct scheme_open *open, v
 	LIST_INSERT_HEAD(&display->cards, card, link);
 	display->handles++;
 	*ret_handle = card;
-	return card->kind == CARD_STATUS ? SCHEME_OPEN_POSITIONED : 0;
+	return card->kind == CARD_STATUS ? SCHEME_OPEN_POSITIONED : SCHEME_OPEN_MAP_WRITABLE;
 }
 
 static void card_close(void *data, void *handle)

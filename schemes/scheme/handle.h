@@ -20,6 +20,7 @@ struct handle {
 	enum handle_kind kind;
 	bool registered; // ROOT: its name stands in a namespace
 	bool positioned;
+	bool map_writable;      // maps may be writable whatever the open's access mode
 	uint16_t prefix_length; // of path: "/scheme/NAME/"
 	uint64_t id;
 	uint64_t control_id; // CONTROL

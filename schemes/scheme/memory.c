@@ -26,7 +26,8 @@ static int memory_check(const struct handle *handle, const struct scheme_sqe *sq
 	if (sharing == SCHEME_MAP_PRIVATE && flags & SCHEME_PROT_WRITE) {
 		return -EINVAL;
 	}
-	if (!handle_readable(handle) || (flags & SCHEME_PROT_WRITE && !handle_writable(handle))) {
+	bool writable = handle_writable(handle) || handle->map_writable;
+	if (!handle_readable(handle) || (flags & SCHEME_PROT_WRITE && !writable)) {
 		return -EACCES;
 	}
 	return 0;

@@ -99,6 +99,7 @@ int64_t open_at(struct scheme *scheme, struct handle *parent, const struct schem
 	handle->uid = open.uid;
 	handle->gid = open.gid;
 	handle->positioned = result == SCHEME_OPEN_POSITIONED;
+	handle->map_writable = result == SCHEME_OPEN_MAP_WRITABLE;
 	handle_set_data(&scheme->handles, handle, data);
 	return open_answer(scheme, sqe, handle);
 }

@@ -45,6 +45,10 @@ struct scheme_open {
  * instead of one of ours; given away. */
 #define SCHEME_OPEN_DESCRIPTOR 2
 
+/* Answer of ops.open: memory of this handle may be mapped writable, whatever the access mode of the
+ * open. For displays: a new inputd opens them read-only for its consumers (redox-abi.md 5.3). */
+#define SCHEME_OPEN_MAP_WRITABLE 3
+
 /*
  * What a daemon implements. DATA is scheme_create's; HANDLE is what open returned. A handler that
  * may be NULL gets the errno in its comment. Results: 0 or a positive value, a negative errno, or
@@ -54,7 +58,8 @@ struct scheme_ops {
 	/*
 	 * Opens; PARENT is NULL at the root. Sets *RET_HANDLE (may stay NULL). Returns 0,
 	 * SCHEME_OPEN_POSITIONED (the kernel keeps a file offset, as for a text to read),
-	 * SCHEME_OPEN_DESCRIPTOR or a negative errno. Must be prompt: never parked.
+	 * SCHEME_OPEN_DESCRIPTOR, SCHEME_OPEN_MAP_WRITABLE or a negative errno. Must be prompt:
+	 * never parked.
 	 */
 	int (*open)(void *data, void *parent, const struct scheme_open *open, void **ret_handle);
 	/* The last descriptor and mapping are gone; parked requests have been cancelled before. */
