@@ -119,7 +119,10 @@ static int card_open(void *data, void *parent, const struct scheme_open *open, v
 	LIST_INSERT_HEAD(&display->cards, card, link);
 	display->handles++;
 	*ret_handle = card;
-	return card->kind == CARD_STATUS ? SCHEME_OPEN_POSITIONED : SCHEME_OPEN_MAP_WRITABLE;
+	if (card->kind == CARD_STATUS) {
+		return SCHEME_OPEN_POSITIONED;
+	}
+	return card->vt != NULL ? SCHEME_OPEN_MAP_WRITABLE : 0;
 }
 
 static void card_close(void *data, void *handle)
