@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "schemes/hosted/clock.h"
 
 #define CLOCK_STEP_MAX_NS 80000000u
 #define CLOCK_STEP_ONE_IN 2000u // reads
@@ -28,15 +29,21 @@ static uint32_t clock_random(void)
 	return (uint32_t)(x >> 16);
 }
 
+static clock_gettime_fn libc_clock_gettime;
+static bool hostile;
+
+void hosted_clock_prepare(void)
+{
+	const char *mode = getenv("REDOX_HOSTED_CLOCK");
+
+	hostile = mode && !strcmp(mode, "hostile");
+	*(void **)&libc_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+}
+
 __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *ret_now)
 {
-	static clock_gettime_fn libc_clock_gettime;
-	static bool hostile;
-
 	if (!libc_clock_gettime) {
-		const char *mode = getenv("REDOX_HOSTED_CLOCK");
-		hostile = mode && !strcmp(mode, "hostile");
-		*(void **)&libc_clock_gettime = dlsym(RTLD_NEXT, "clock_gettime");
+		hosted_clock_prepare();
 	}
 	int result = libc_clock_gettime(clock, ret_now);
 	if (result == 0 && hostile && clock == CLOCK_MONOTONIC &&

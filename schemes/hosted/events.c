@@ -3,10 +3,14 @@
  * the descriptors within are put into the waiter's epoll set themselves; a set within a set would wake the daemon on another
  * processor each time, which costs more than the call.
  *
+ * With REDOX_HOSTED_EVENTS=edge epoll is as on Redox for all descriptors: an event comes once, and there
+ * is no HUP or ERR (redox-abi.md 1.7).
+ *
  * The union of several waiters' masks is not kept: the last one counts.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "schemes/hosted/call.h"
@@ -21,6 +25,17 @@ struct watcher {
 	struct epoll_event event;
 	struct watcher *next;
 };
+
+static bool events_edge(void)
+{
+	static int edge = -1;
+
+	if (edge < 0) {
+		const char *mode = getenv("REDOX_HOSTED_EVENTS");
+		edge = mode && !strcmp(mode, "edge");
+	}
+	return edge;
+}
 
 int events_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
 {
@@ -200,6 +215,13 @@ __attribute__((visibility("default"))) int epoll_ctl(
 	struct peer *peer;
 	uint64_t inode;
 
+	struct epoll_event edge;
+
+	if (event && events_edge()) {
+		edge = *event;
+		edge.events |= EPOLLET;
+		event = &edge;
+	}
 	if (kernel) {
 		pthread_mutex_lock(&kernel->lock);
 		int result = events_socket_ctl(kernel, epoll, operation, event);
@@ -211,6 +233,25 @@ __attribute__((visibility("default"))) int epoll_ctl(
 		return events_handle_ctl(peer, inode, epoll, operation, fd, event);
 	}
 	return events_epoll_ctl(epoll, operation, fd, event);
+}
+
+/* There is no HUP and no ERR: an end is something to read (redox-abi.md 1.7). */
+__attribute__((visibility("default"))) int epoll_wait(
+		int epoll, struct epoll_event *events, int count, int timeout_ms)
+{
+	static int (*libc_epoll_wait)(int, struct epoll_event *, int, int);
+
+	if (!libc_epoll_wait) {
+		*(void **)&libc_epoll_wait = dlsym(RTLD_NEXT, "epoll_wait");
+	}
+	int got = libc_epoll_wait(epoll, events, count, timeout_ms);
+	for (int i = 0; events_edge() && i < got; i++) {
+		if (events[i].events & (EPOLLHUP | EPOLLERR)) {
+			events[i].events = (events[i].events & ~(unsigned)(EPOLLHUP | EPOLLERR)) |
+					EPOLLIN;
+		}
+	}
+	return got;
 }
 
 /* "each call sends one Fevent(mask) and never Fevent(0)"; with a dead daemon it fails (redox-run.md 1.7). */

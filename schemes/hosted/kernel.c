@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+#include "schemes/hosted/clock.h"
 #include "schemes/hosted/events.h"
 #include "schemes/hosted/kernel.h"
 #include "schemes/scheme/libredox.h"
@@ -72,6 +73,7 @@ int kernel_create(struct kernel **ret_kernel)
 	kernel->ticket_free = UINT32_MAX;
 	pthread_mutex_init(&kernel->lock, NULL);
 	kernel_raise_limit();
+	hosted_clock_prepare();
 	kernel->queue_capacity = KERNEL_QUEUE_FIRST;
 	kernel->queue = calloc(kernel->queue_capacity, sizeof(*kernel->queue));
 	int error = kernel->queue ? kernel_open_fds(kernel) : -ENOMEM;
