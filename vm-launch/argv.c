@@ -1,5 +1,7 @@
-/* Argument vectors. The invariant: while error is 0, items[count] is NULL and every argument asked for is there. No shell is ever
- * involved in running them. */
+/*
+ * Argument vectors. The invariant: while error is 0, items[count] is NULL and every argument asked
+ * for is there. No shell is ever involved in running them.
+ */
 #include "vm-launch/argv.h"
 
 #include <ctype.h>

@@ -19,7 +19,10 @@ void argv_add(struct argv *argv, const char *text);
 /* Appends one argument, formatted. */
 void argv_format(struct argv *argv, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends OPTION and then PREFIX followed by VALUE, whose commas are doubled: to QEMU they are then part of the value. */
+/*
+ * Appends OPTION and then PREFIX followed by VALUE, whose commas are doubled: to QEMU they are then
+ * part of the value.
+ */
 void argv_option(struct argv *argv, const char *option, const char *prefix, const char *value);
 
 /* Appends the words of TEXT, which blanks separate. */

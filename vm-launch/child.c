@@ -1,6 +1,6 @@
 /*
- * Starting and ending processes. The invariant: pid is positive exactly while there is a process to wait for, so no signal can
- * reach a process that is not ours.
+ * Starting and ending processes. The invariant: pid is positive exactly while there is a process to
+ * wait for, so no signal can reach a process that is not ours.
  */
 #include "vm-launch/child.h"
 

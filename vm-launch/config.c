@@ -1,9 +1,11 @@
 /*
- * Reads the configuration. libinih splits a line into key and value, but cuts lines at 200 bytes, takes an indented line for more of
- * the value before, ignores what follows a section's ']' and has no line numbers for its handler. So each line passes
- * config_line() first, which counts it, refuses those cases, and opens sections by itself.
+ * Reads the configuration. libinih splits a line into key and value, but cuts lines at 200 bytes,
+ * takes an indented line for more of the value before, ignores what follows a section's ']' and has
+ * no line numbers for its handler. So each line passes config_line() first, which counts it,
+ * refuses those cases, and opens sections by itself.
  *
- * The invariant: a struct config that is handed out passed every check; the first fault found is the one reported, with its line.
+ * The invariant: a struct config that is handed out passed every check; the first fault found is
+ * the one reported, with its line.
  */
 #include "vm-launch/config.h"
 
@@ -77,7 +79,10 @@ static void open_section(struct reader *reader, enum section section, void *obje
 	memset(reader->key_lines, 0, sizeof(reader->key_lines));
 }
 
-/* Sections that may stand several times begin with a name and a line: the line of the one called NAME, or 0. */
+/*
+ * Sections that may stand several times begin with a name and a line: the line of the one called
+ * NAME, or 0.
+ */
 static unsigned find_line(const void *array, size_t count, size_t stride, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -373,7 +378,10 @@ int config_parse(const char *path, const char *text, size_t size, struct config 
 	return 0;
 }
 
-/* Reads the file into TEXT, which has room for FILE_BYTES + 1. Returns its size or a negative errno. */
+/*
+ * Reads the file into TEXT, which has room for FILE_BYTES + 1. Returns its size or a negative
+ * errno.
+ */
 static ssize_t read_file(const char *path, char *text)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -1,14 +1,15 @@
 /*
  * The configuration of vm-launch: an INI file, read by libinih and checked key by key.
  *
- *	[vm NAME]          memory, cpus, accel, machine, cid, kernel, initrd, append, agent_options, console, qmp, commands,
- *	                   stop_timeout, qemu
+ *	[vm NAME]          memory, cpus, accel, machine, cid, kernel, initrd, append, agent_options,
+ *	                   console, qmp, commands, stop_timeout, qemu
  *	[device NAME]      vm, emulated, mode, outputs
  *	[vsock]            backend, program
  *	[bridge display]   vm, agent, name, program, options
  *	[image]            agent, output, cache, modules
  *
- * vm-launch/README.md says what each key means. Paths are relative to the folder of the file. What is not known is refused.
+ * vm-launch/README.md says what each key means. Paths are relative to the folder of the file. What
+ * is not known is refused.
  */
 #ifndef VM_LAUNCH_CONFIG_H
 #define VM_LAUNCH_CONFIG_H
@@ -97,8 +98,8 @@ struct config {
 };
 
 /*
- * Reads the file at PATH. Returns 0; else a negative errno with one line in RET_MESSAGE ("FILE:LINE: what is wrong") and nothing
- * to finish.
+ * Reads the file at PATH. Returns 0; else a negative errno with one line in RET_MESSAGE
+ * ("FILE:LINE: what is wrong") and nothing to finish.
  */
 int config_load(const char *path, struct config *ret_config,
 		char ret_message[CONFIG_MESSAGE_BYTES]);

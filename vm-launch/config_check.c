@@ -1,4 +1,7 @@
-/* Checks across sections. The invariant: after a good check every index and context id in the configuration is valid. */
+/*
+ * Checks across sections. The invariant: after a good check every index and context id in the
+ * configuration is valid.
+ */
 #include "vm-launch/config_check.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
 #include "vm-launch/config.h"
 
 /*
- * Resolves names of VMs, gives each VM a context id, and looks for contradictions. Returns 0, or -EINVAL with the first fault's line and
- * reason.
+ * Resolves names of VMs, gives each VM a context id, and looks for contradictions. Returns 0, or
+ * -EINVAL with the first fault's line and reason.
  */
 int config_check(struct config *config, unsigned *ret_line, char ret_reason[CONFIG_MESSAGE_BYTES]);
 

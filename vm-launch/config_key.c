@@ -1,4 +1,7 @@
-/* The table of keys and the setting of values. The invariant: a field is set once at most (the reader sees to that), so nothing is leaked. */
+/*
+ * The table of keys and the setting of values. The invariant: a field is set once at most (the
+ * reader sees to that), so nothing is leaked.
+ */
 #include "vm-launch/config_key.h"
 
 #include <assert.h>

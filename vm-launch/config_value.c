@@ -1,4 +1,7 @@
-/* Text to value. The invariant: the whole text is the value, nothing before or behind it is ignored. */
+/*
+ * Text to value. The invariant: the whole text is the value, nothing before or behind it is
+ * ignored.
+ */
 #include "vm-launch/config_value.h"
 
 #include <ctype.h>
@@ -7,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The number at *TEXT, which is moved behind it: digits only, no sign, no blank, no leading zero. */
+/*
+ * The number at *TEXT, which is moved behind it: digits only, no sign, no blank, no leading zero.
+ */
 static int digits(const char **text, uint32_t *ret_number)
 {
 	const char *at = *text;

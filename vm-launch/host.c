@@ -18,8 +18,8 @@
 #define TRIAL_EXIT 0x42
 
 /*
- * A kernel in multiboot format, flat: header, then code that writes TRIAL_EXIT to QEMU's debug port, which ends QEMU with
- * (TRIAL_EXIT << 1) | 1.
+ * A kernel in multiboot format, flat: header, then code that writes TRIAL_EXIT to QEMU's debug
+ * port, which ends QEMU with (TRIAL_EXIT << 1) | 1.
  */
 static const uint8_t trial_kernel[] = {
 		0x02, 0xb0, 0xad, 0x1b, // magic
@@ -47,7 +47,10 @@ static int write_trial(const char *path)
 	return 0;
 }
 
-/* Runs the trial guest. Returns QEMU's status as of waitpid, or a negative errno; -ETIMEDOUT when it hung. */
+/*
+ * Runs the trial guest. Returns QEMU's status as of waitpid, or a negative errno; -ETIMEDOUT when
+ * it hung.
+ */
 static int run_trial(const char *qemu, const char *accel, const char *cpu, const char *path)
 {
 	int life[2];

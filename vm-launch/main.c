@@ -1,6 +1,6 @@
 /*
- * vm-launch: runs driver VMs, their vsock devices and the bridges of one configuration. Everything that can be refused is refused here,
- * in one line, before anything is started.
+ * vm-launch: runs driver VMs, their vsock devices and the bridges of one configuration. Everything
+ * that can be refused is refused here, in one line, before anything is started.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,7 @@
-/* Turns a checked configuration into command lines. The invariant: nothing is started, made or changed here, the trial of KVM apart. */
+/*
+ * Turns a checked configuration into command lines. The invariant: nothing is started, made or
+ * changed here, the trial of KVM apart.
+ */
 #include "vm-launch/plan.h"
 
 #include <errno.h>

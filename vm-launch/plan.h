@@ -1,6 +1,6 @@
 /*
- * What a configuration comes to on this host: the processes to run, in three stages (vsock devices, VMs, bridges), each with its
- * command line. `print` shows a plan, `run` carries it out.
+ * What a configuration comes to on this host: the processes to run, in three stages (vsock devices,
+ * VMs, bridges), each with its command line. `print` shows a plan, `run` carries it out.
  */
 #ifndef VM_LAUNCH_PLAN_H
 #define VM_LAUNCH_PLAN_H
@@ -36,21 +36,28 @@ struct plan {
 };
 
 /*
- * Plans CONFIG (borrowed by the plan) with its sockets under RUNTIME_PATH. Tries out KVM with a file in TRIAL_FOLDER where accel = auto. Returns
- * 0, or a negative errno with a line in RET_MESSAGE and nothing to finish.
+ * Plans CONFIG (borrowed by the plan) with its sockets under RUNTIME_PATH. Tries out KVM with a
+ * file in TRIAL_FOLDER where accel = auto. Returns 0, or a negative errno with a line in
+ * RET_MESSAGE and nothing to finish.
  */
 int plan_create(const struct config *config, const char *runtime_path, const char *trial_folder,
 		struct plan *ret_plan, char ret_message[PLAN_MESSAGE_BYTES]);
 
 void plan_finish(struct plan *plan);
 
-/* Whether the files that the VMs boot from are there. Returns 0, or -ENOENT with a line in RET_MESSAGE. */
+/*
+ * Whether the files that the VMs boot from are there. Returns 0, or -ENOENT with a line in
+ * RET_MESSAGE.
+ */
 int plan_check_files(const struct plan *plan, char ret_message[PLAN_MESSAGE_BYTES]);
 
 /* Writes each command line, as sh would read it, below a comment that names it. */
 void plan_print(const struct plan *plan, FILE *stream);
 
-/* Where the image of CONFIG lies when nothing says otherwise. Both answers are owned by the caller. Returns 0 or a negative errno. */
+/*
+ * Where the image of CONFIG lies when nothing says otherwise. Both answers are owned by the caller.
+ * Returns 0 or a negative errno.
+ */
 int plan_image_folders(const struct config *config, char **ret_output, char **ret_cache);
 
 #endif

@@ -1,4 +1,7 @@
-/* Finds programs relative to the running vm-launch, so that a build tree works where it lies and an installation can be moved. */
+/*
+ * Finds programs relative to the running vm-launch, so that a build tree works where it lies and an
+ * installation can be moved.
+ */
 #include "vm-launch/program.h"
 
 #include <limits.h>

@@ -1,6 +1,7 @@
 /*
- * Builds QEMU's command line. The machine has no default device, no network and no file of the host but kernel and initrd. Every
- * value that comes from the configuration is an argument of its own or the last part of one, with its commas doubled.
+ * Builds QEMU's command line. The machine has no default device, no network and no file of the host
+ * but kernel and initrd. Every value that comes from the configuration is an argument of its own or
+ * the last part of one, with its commas doubled.
  */
 #include "vm-launch/qemu.h"
 
@@ -47,7 +48,7 @@ static void add_kernel(
 	argv_add(argv, "-initrd");
 	argv_add(argv, place->initrd);
 	argv_add(argv, "-append");
-	// No text console on the monitor: it would show through between two agents and costs half a second.
+	// No text console on the monitor: it would show through between two agents.
 	argv_format(argv,
 			"console=ttyS0 quiet panic=-1 drm_kms_helper.fbdev_emulation=0%s%s%s%s%s%s",
 			vm->commands ? " guest.shell=ttyS1" : "",

@@ -1,5 +1,6 @@
 /*
- * QEMU's machine protocol. Messages are lines of JSON (json-c reads them). One command at a time, so an answer needs no id.
+ * QEMU's machine protocol. Messages are lines of JSON (json-c reads them). One command at a time,
+ * so an answer needs no id.
  *
  *	greeting ──qmp_capabilities──► negotiating ──► ready ◄──► busy; each of them ──► closed
  */

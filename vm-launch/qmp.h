@@ -1,6 +1,7 @@
 /*
- * A client of QEMU's machine protocol over a stream socket: greeting, capabilities, commands one after the other, events. The peer is
- * not trusted: a message has a bounded size and depth, and what it asks for in time is bounded too.
+ * A client of QEMU's machine protocol over a stream socket: greeting, capabilities, commands one
+ * after the other, events. The peer is not trusted: a message has a bounded size and depth, and
+ * what it asks for in time is bounded too.
  */
 #ifndef VM_LAUNCH_QMP_H
 #define VM_LAUNCH_QMP_H
@@ -11,7 +12,10 @@ struct json_object;
 struct loop;
 struct qmp;
 
-/* Answer to a command: ERROR 0 and VALUE (borrowed), -EREMOTEIO when QEMU refused with TEXT, or -ECANCELED at destruction. */
+/*
+ * Answer to a command: ERROR 0 and VALUE (borrowed), -EREMOTEIO when QEMU refused with TEXT, or
+ * -ECANCELED at destruction.
+ */
 typedef void (*qmp_reply_fn)(void *data, int error, const char *text, struct json_object *value);
 
 struct qmp_ops {
@@ -23,18 +27,22 @@ struct qmp_ops {
 };
 
 /*
- * Takes the connected socket FD, also on error. The greeting and each answer are waited for TIMEOUT_MS. OPS is borrowed. Returns 0 or a
- * negative errno.
+ * Takes the connected socket FD, also on error. The greeting and each answer are waited for
+ * TIMEOUT_MS. OPS is borrowed. Returns 0 or a negative errno.
  */
 int qmp_create(struct loop *loop, int fd, uint32_t timeout_ms, const struct qmp_ops *ops,
 		void *data, struct qmp **ret_qmp);
 
-/* Closes; a command without answer is answered with -ECANCELED. NULL is allowed; allowed from its own callbacks. */
+/*
+ * Closes; a command without answer is answered with -ECANCELED. NULL is allowed; allowed from its
+ * own callbacks.
+ */
 void qmp_destroy(struct qmp *qmp);
 
 /*
- * Runs COMMAND, which has no arguments (or takes ARGUMENTS, a JSON object as text). FN may be NULL. Returns 0; -EBUSY while the answer to
- * the command before is awaited, -ENOTCONN before ready and after closed, -EPIPE.
+ * Runs COMMAND, which has no arguments (or takes ARGUMENTS, a JSON object as text). FN may be NULL.
+ * Returns 0; -EBUSY while the answer to the command before is awaited, -ENOTCONN before ready and
+ * after closed, -EPIPE.
  */
 int qmp_execute(struct qmp *qmp, const char *command, const char *arguments, qmp_reply_fn fn,
 		void *data);

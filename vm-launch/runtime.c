@@ -1,6 +1,7 @@
 /*
- * The runtime directory. The invariant: nothing is removed but inside a directory whose lock this process holds, and a directory
- * that has other things in it than a vm-launch leaves is never taken.
+ * The runtime directory. The invariant: nothing is removed but inside a directory whose lock this
+ * process holds, and a directory that has other things in it than a vm-launch leaves is never
+ * taken.
  */
 #include "vm-launch/runtime.h"
 
@@ -135,7 +136,10 @@ static int make(const char *path, char *message)
 	return 0;
 }
 
-/* Opens and locks the lock file. Returns 0, -EBUSY, -EAGAIN when its owner was just removing it, or another negative errno. */
+/*
+ * Opens and locks the lock file. Returns 0, -EBUSY, -EAGAIN when its owner was just removing it, or
+ * another negative errno.
+ */
 static int take_lock(const char *path, int *ret_fd)
 {
 	char lock[RUNTIME_PATH_BYTES + sizeof(LOCK_NAME) + 1];

@@ -1,6 +1,7 @@
 /*
- * The runtime directory: sockets of one running configuration. It belongs to one vm-launch at a time (a lock in it says so), is private to
- * its user, and goes away at the end. What a killed vm-launch left in it is removed by the next one.
+ * The runtime directory: sockets of one running configuration. It belongs to one vm-launch at a
+ * time (a lock in it says so), is private to its user, and goes away at the end. What a killed
+ * vm-launch left in it is removed by the next one.
  */
 #ifndef VM_LAUNCH_RUNTIME_H
 #define VM_LAUNCH_RUNTIME_H
@@ -17,13 +18,17 @@ struct runtime {
 };
 
 /*
- * Writes the directory for the configuration at CONFIG_PATH to RUNTIME's path: WANTED if it is not NULL, else vm-launch-NAME under
- * XDG_RUNTIME_DIR, else under /run. Nothing is made. Returns 0 or a negative errno with a line in RET_MESSAGE.
+ * Writes the directory for the configuration at CONFIG_PATH to RUNTIME's path: WANTED if it is not
+ * NULL, else vm-launch-NAME under XDG_RUNTIME_DIR, else under /run. Nothing is made. Returns 0 or a
+ * negative errno with a line in RET_MESSAGE.
  */
 int runtime_choose(struct runtime *runtime, const char *wanted, const char *config_path,
 		char ret_message[RUNTIME_MESSAGE_BYTES]);
 
-/* Makes the chosen directory and locks it. Returns 0 or a negative errno with a line in RET_MESSAGE. */
+/*
+ * Makes the chosen directory and locks it. Returns 0 or a negative errno with a line in
+ * RET_MESSAGE.
+ */
 int runtime_create(struct runtime *runtime, char ret_message[RUNTIME_MESSAGE_BYTES]);
 
 /* Removes the directory with all that is in it, if runtime_create made or took it. */

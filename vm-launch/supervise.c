@@ -1,10 +1,12 @@
 /*
  * The life of all processes of one configuration.
  *
- *	starting (stage by stage) ──all ready──► running ──signal, or a part ended──► stopping (stage by stage, backwards) ──► done
+ *	starting (stage by stage) ──all ready──► running
+ *	either ──signal, or a part ended──► stopping (stage by stage, backwards) ──► done
  *
- * A part: waiting ──► starting ──► ready ──► stopping ──► gone. The invariant: a part of stage N is started only while every part
- * of the stages before is ready, and asked to stop only after every part of the stages behind is gone.
+ * A part: waiting ──► starting ──► ready ──► stopping ──► gone. The invariant: a part of stage N is
+ * started only while every part of the stages before is ready, and asked to stop only after every
+ * part of the stages behind is gone.
  */
 #include "vm-launch/supervise.h"
 
@@ -157,7 +159,10 @@ static void on_retry(void *data)
 	}
 }
 
-/* The guest writes what it wants to its console: so many lines a second are logged, the others counted. */
+/*
+ * The guest writes what it wants to its console: so many lines a second are logged, the others
+ * counted.
+ */
 static void on_console_line(void *data, const char *text)
 {
 	struct part *part = data;

@@ -1,6 +1,7 @@
 /*
- * Carries out a plan: starts its stages one after the other, each when everything before is ready; says when all of it is; stops everything
- * when it is told to or when one part ends, in reverse order, with a time limit for each; leaves nothing behind.
+ * Carries out a plan: starts its stages one after the other, each when everything before is ready;
+ * says when all of it is; stops everything when it is told to or when one part ends, in reverse
+ * order, with a time limit for each; leaves nothing behind.
  */
 #ifndef VM_LAUNCH_SUPERVISE_H
 #define VM_LAUNCH_SUPERVISE_H
@@ -19,8 +20,9 @@ struct supervise_config {
 };
 
 /*
- * Runs until SIGTERM or SIGINT, or until a part ends. A second signal kills what is left at once. Returns 0 when it was told to stop and did
- * so, 1 when a part failed (one line was logged), or a negative errno before anything was started.
+ * Runs until SIGTERM or SIGINT, or until a part ends. A second signal kills what is left at once.
+ * Returns 0 when it was told to stop and did so, 1 when a part failed (one line was logged), or a
+ * negative errno before anything was started.
  */
 int supervise_run(const struct supervise_config *config);
 

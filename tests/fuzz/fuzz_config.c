@@ -1,6 +1,7 @@
 /*
- * Any text as a configuration of vm-launch. What is accepted must keep its promises: names, indices, context ids and sizes are
- * valid, and planning its command lines works; what is refused has one printable line with a place.
+ * Any text as a configuration of vm-launch. What is accepted must keep its promises: names,
+ * indices, context ids and sizes are valid, and planning its command lines works; what is refused
+ * has one printable line with a place.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,6 +1,7 @@
 /*
- * What QEMU's monitor says, as any bytes. The input's first byte says how the bytes are cut and whether a good greeting goes ahead; a
- * command is sent whenever one may be, and its answer may destroy the client.
+ * What QEMU's monitor says, as any bytes. The input's first byte says how the bytes are cut and
+ * whether a good greeting goes ahead; a command is sent whenever one may be, and its answer may
+ * destroy the client.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -64,7 +65,10 @@ static void on_closed(void *data, int error, const char *reason)
 
 static const struct qmp_ops ops = {.ready = on_ready, .event = on_event, .closed = on_closed};
 
-/* Writes without waiting; what the client does not take at once is lost, as it reads all in one turn. */
+/*
+ * Writes without waiting; what the client does not take at once is lost, as it reads all in one
+ * turn.
+ */
 static void say(int fd, const void *bytes, size_t size)
 {
 	ssize_t written = send(fd, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -257,7 +257,10 @@ static void wrong_address_is_refused(void **state)
 	assert_memory_equal(message, start, sizeof(start) - 1);
 }
 
-/* 190 bytes are taken whole, 191 refused with the right line: libinih alone would cut at 200 in silence. */
+/*
+ * 190 bytes are taken whole, 191 refused with the right line: libinih alone would cut at 200 in
+ * silence.
+ */
 static void long_lines_are_refused(void **state)
 {
 	for (int extra = 0; extra < 40; extra++) {

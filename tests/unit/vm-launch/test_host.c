@@ -1,4 +1,7 @@
-/* The trial that decides about KVM: right about a QEMU that runs its guest, and about each way in which one may not. */
+/*
+ * The trial that decides about KVM: right about a QEMU that runs its guest, and about each way in
+ * which one may not.
+ */
 #include "tests/support/test.h"
 
 #include <string.h>

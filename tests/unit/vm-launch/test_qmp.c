@@ -215,7 +215,10 @@ static void refused_capabilities_close(void **state)
 	assert_int_equal(bench.close_error, -EREMOTEIO);
 }
 
-/* A message of the limit less its newline passes, one byte more does not, and nothing is stored beyond. */
+/*
+ * A message of the limit less its newline passes, one byte more does not, and nothing is stored
+ * beyond.
+ */
 static void long_messages_are_bounded(void **state)
 {
 	static char text[LIMIT_QMP_MESSAGE + 2];
