@@ -1,7 +1,7 @@
 /*
  * Reads the configuration. libinih splits a line into key and value, but cuts lines at 200 bytes,
  * takes an indented line for more of the value before, ignores what follows a section's ']' and has
- * no line numbers for its handler. So each line passes config_line() first, which counts it,
+ * no line numbers for its handler. So each line passes check_line() first, which counts it,
  * refuses those cases, and opens sections by itself.
  *
  * The invariant: a struct config that is handed out passed every check; the first fault found is

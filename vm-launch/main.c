@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,17 @@ static int run_plan(const struct plan *plan, const struct options *options)
 	return status == 0 ? STATUS_GOOD : STATUS_FAILED;
 }
 
+/* SIGTERM and SIGINT wait from here on until the supervisor takes them: nothing is left half made. */
+static void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int command_run(const struct config *config, const struct options *options)
 {
 	struct runtime runtime;
@@ -172,6 +184,7 @@ static int command_run(const struct config *config, const struct options *option
 	struct plan plan;
 	int status = STATUS_FAILED;
 
+	hold_signals();
 	if (options->ready_fd >= 0) {
 		fcntl(options->ready_fd, F_SETFD, FD_CLOEXEC); // no child may hold it open
 	}

@@ -313,9 +313,14 @@ static void advance(struct supervisor *supervisor)
 	}
 }
 
+/* First thing in the loop; signals that were held back until now arrive. */
 static void on_begin(void *data)
 {
+	sigset_t none;
+
 	advance(data);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static void part_ended(struct part *part, int status)

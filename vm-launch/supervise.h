@@ -20,9 +20,9 @@ struct supervise_config {
 };
 
 /*
- * Runs until SIGTERM or SIGINT, or until a part ends. A second signal kills what is left at once.
- * Returns 0 when it was told to stop and did so, 1 when a part failed (one line was logged), or a
- * negative errno before anything was started.
+ * Unblocks all signals. Runs until SIGTERM or SIGINT, or until a part ends. A second signal kills
+ * what is left at once. Returns 0 when it was told to stop and did so, 1 when a part failed (one
+ * line was logged), or a negative errno before anything was started.
  */
 int supervise_run(const struct supervise_config *config);
 

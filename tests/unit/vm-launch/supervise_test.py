@@ -291,6 +291,20 @@ class Stubborn(Launch):
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(self.finish()[0], 0)
 
+    def test_stop_at_any_moment(self):
+        """SIGTERM as soon as the runtime directory is there, and later."""
+        for attempt in range(15):
+            self.notes_path.write_text("", encoding="utf-8")
+            self.start()
+            wait_until(self.runtime.exists, "the runtime directory")
+            time.sleep(attempt * 0.01)
+            self.process.send_signal(signal.SIGTERM)
+            status, errors = self.finish()
+            self.assertEqual(status, 0, errors)
+            self.assertEqual(self.error_lines(errors), [])
+            os.close(self.ready)
+            self.ready = None
+
     def test_stop_before_the_bridge_is_ready(self):
         self.start(bridge="unready")
         wait_until(lambda: len(self.pids()) == 3, "the bridge")
