@@ -210,6 +210,7 @@ static void names_outlive_daemons(void **state)
 	(void)state;
 	daemon_start(&one);
 	size_t fd = client_open(DAEMON_PATH "/x");
+	assert_int_equal(client_call(fd, DAEMON_ANSWER, 1, (uint8_t *)"", 0), 1);
 	daemon_stop(&one);
 	uint8_t byte;
 	assert_int_equal(redox_errno(redox_read_v1(fd, &byte, 1)), ENODEV);
