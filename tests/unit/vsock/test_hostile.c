@@ -541,6 +541,28 @@ static void noise_on_the_front_ends_socket(void **state)
 	guest_finish(guest);
 }
 
+/* Bytes of a message with FD_COUNT descriptors. */
+static void send_part(struct guest *guest, const void *bytes, size_t count, uint32_t fd_count)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(void *)(uintptr_t)bytes, count};
+	struct msghdr header = {.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = &control,
+			.msg_controllen = CMSG_SPACE(fd_count * sizeof(int))};
+	struct cmsghdr *rights = CMSG_FIRSTHDR(&header);
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+	for (uint32_t i = 0; i < fd_count; i++) {
+		memcpy(CMSG_DATA(rights) + i * sizeof(int), &guest->memory_fd, sizeof(int));
+	}
+	assert_int_equal(sendmsg(guest->fd, &header, MSG_NOSIGNAL), count);
+}
+
 static void message_comes_byte_by_byte(void **state)
 {
 	(void)state;
@@ -555,13 +577,28 @@ static void message_comes_byte_by_byte(void **state)
 	assert_int_equal(guest_get_reply(guest, VHOST_USER_GET_FEATURES, &features, 8), 8);
 	assert_int_equal(features, 0x170000000ull);
 	guest_disconnect(guest);
-	/* Half a message with a descriptor, then the end. */
+	guest_finish(guest);
+}
+
+/* Descriptors that come with parts of a message are closed, whether too many or left alone by the end. */
+static void parts_of_messages_bring_descriptors(void **state)
+{
+	(void)state;
+	const uint32_t head[3] = {VHOST_USER_SET_MEM_TABLE, 1, 40};
+	struct guest *guest = guest_create(plain);
 	guest_connect(guest);
-	const uint32_t half[3] = {VHOST_USER_SET_MEM_TABLE, 1, 40};
 	unsigned before = test_count_fds();
-	guest_send_message(guest, half[0], 1, NULL, 0, &guest->memory_fd, 1);
-	guest_wait(guest, guest_is_dropped(guest));
-	assert_true(test_count_fds() < before);
+	send_part(guest, head, sizeof(head), 8);
+	guest_wait(guest, test_count_fds() == before + 8);
+	send_part(guest, head, sizeof(head), 1);
+	assert_true(guest_is_dropped(guest));
+	assert_int_equal(test_count_fds(), before - 1);
+	guest_disconnect(guest);
+	guest_connect(guest);
+	send_part(guest, head, sizeof(head), 3);
+	guest_wait(guest, test_count_fds() == before + 3);
+	guest_disconnect(guest);
+	assert_int_equal(test_count_fds(), before - 2);
 	serves_the_next(guest);
 	guest_finish(guest);
 }
@@ -669,6 +706,7 @@ int main(void)
 			TEST(messages_that_break_the_protocol),
 			TEST(noise_on_the_front_ends_socket),
 			TEST(message_comes_byte_by_byte),
+			TEST(parts_of_messages_bring_descriptors),
 			TEST(second_front_end_waits),
 			TEST(kick_pipe_is_closed_or_full),
 			TEST(call_pipe_is_full),
