@@ -31,8 +31,7 @@ struct memory_region {
 struct memory {
 	struct memory_region regions[MEMORY_REGIONS_MAX];
 	uint32_t count;
-	volatile sig_atomic_t lost; // a file was cut short under its mapping: nothing here is the
-			// guest's any more
+	volatile sig_atomic_t lost; // a file was cut short: this is not the guest's memory any more
 };
 
 /* Starts empty. */
