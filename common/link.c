@@ -30,7 +30,6 @@
 #define CORK_BYTES        (64u * 1024u) // gathered bytes that are written without waiting for the hook
 #define DIRECT_BYTES      (16u * 1024u) // frames from here on are not copied when the socket takes them
 #define INPUT_BYTES       (64u * 1024u) // private buffer
-#define IOV_MAX_PARTS     16
 
 /* Room for any frame: what ops.writable promises. */
 #define QUEUE_LOW_BYTES (LIMIT_LINK_QUEUE - LIMIT_FRAME - LINK_HEADER_BYTES)
@@ -201,9 +200,9 @@ static void queue_append(struct link *link, const void *bytes, size_t length)
  */
 static size_t link_write(struct link *link, const struct iovec *iov, int count)
 {
-	struct iovec parts[2 + IOV_MAX_PARTS];
+	struct iovec parts[3 + LINK_IOV_MAX];
 
-	assert(count <= IOV_MAX_PARTS);
+	assert(count <= 1 + LINK_IOV_MAX);
 	while (!link->blocked && !link->unwritable && !link->broken) {
 		int parts_count = queue_parts(link, parts);
 		size_t queued = link->queue_bytes;
@@ -418,10 +417,10 @@ int link_send(struct link *link, uint16_t opcode, uint16_t flags, uint32_t seria
 		const struct iovec *iov, int iov_count)
 {
 	uint8_t header[LINK_HEADER_BYTES];
-	struct iovec parts[IOV_MAX_PARTS] = {{header, sizeof(header)}};
+	struct iovec parts[1 + LINK_IOV_MAX] = {{header, sizeof(header)}};
 	size_t length = 0;
 
-	if (iov_count < 0 || iov_count >= IOV_MAX_PARTS) {
+	if (iov_count < 0 || iov_count > LINK_IOV_MAX) {
 		return -EINVAL;
 	}
 	for (int i = 0; i < iov_count; i++) {

@@ -20,6 +20,7 @@ struct link;
 struct loop;
 
 #define LINK_HEADER_BYTES 12u
+#define LINK_IOV_MAX      256 // pieces of one frame
 
 struct link_header {
 	uint32_t length; // bytes of payload, at most LIMIT_FRAME

@@ -496,8 +496,12 @@ static void streams_pump(struct present *present)
 				return;
 			}
 			ssize_t sent = commit_stream(present, i);
-			if (sent < 0) {
-				return; // full: present_writable follows; broken: present_down does
+			if (sent == -EAGAIN) {
+				return; // present_writable follows
+			}
+			if (sent < 0) { // broken; or a fault of ours, which must not stall the screen
+				session_fail(present->session, (int)sent, "pixels cannot be sent");
+				return;
 			}
 			turn_bytes += (size_t)sent;
 		}

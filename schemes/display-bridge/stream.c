@@ -7,6 +7,7 @@
 
 #include <sys/uio.h>
 
+#include "common/link.h"
 #include "common/session.h"
 #include "proto/bridge.h"
 #include "schemes/display-bridge/buffer.h"
@@ -15,7 +16,7 @@
 
 #define BYTES_PER_PIXEL 4u
 #define CHUNK_BYTES     (128u * 1024u)
-#define CHUNK_PIECES    256
+#define CHUNK_PIECES    (LINK_IOV_MAX - 1) // and the head
 
 struct cursor {
 	uint32_t rect;
