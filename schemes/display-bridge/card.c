@@ -122,7 +122,8 @@ static int card_open(void *data, void *parent, const struct scheme_open *open, v
 	if (card->kind == CARD_STATUS) {
 		return SCHEME_OPEN_POSITIONED;
 	}
-	return card->vt != NULL ? SCHEME_OPEN_MAP_WRITABLE : 0;
+	/* inputd runs as root, opens read-only and hands over: docs/decisions/read-only-cards.md. */
+	return card->vt != NULL && open->uid == 0 ? SCHEME_OPEN_MAP_WRITABLE : 0;
 }
 
 static void card_close(void *data, void *handle)

@@ -21,38 +21,33 @@
 #define RECT_PX        64
 
 static const char usage[] =
-		"Usage: orbital [options]\n		"
-		"Draws on a Redox display scheme with the same calls as Redox's Orbital. Without "
-		"options for\n		"
-		"a picture it reads commands, one a line, and answers each by 'ok ...' or 'error "
-		"...'.\n		"
-		"\n		"
-		"  --display PATH     the display; without it the one of a new input consumer\n	"
-		"	"
-		"  --scene NAME       draws desktop or noise, and ends\n		"
-		"  --seed N           of noise and damage (default: 1)\n		"
-		"  --cursor X,Y       moves the cursor there\n		"
-		"  --frames N         draws the scene N times\n		"
-		"  --damage N         then redraws N random rectangles\n		"
-		"  --fsync            waits until all is on the monitor\n		"
-		"  --save FILE        writes what should now be on the monitor, as PNG\n	"
-		"	"
-		"  --hold             keeps the picture until standard input ends\n		"
-		"  --paint WxH        no display: draws the scene for --save\n		"
-		"  --help, --version\n		"
-		"\n		"
-		"Commands:\n		"
-		"  desktop | noise SEED | rect X Y W H SEED   draw\n		"
-		"  draw N SEED      draws N random rectangles, each in a redraw of its own\n	"
-		"	"
-		"  poke X Y         changes a pixel and tells nobody\n		"
-		"  cursor X Y | hide\n		"
-		"  mode INDEX       takes a mode of the monitor, by the sequence of a resize\n	"
-		"	"
-		"  redraw           looks whether the monitor has changed\n		"
-		"  size             answers WxH\n		"
-		"  fsync | save FILE | activate | quit\n		"
-		"  fork             a child writes a pixel that the parent sees\n		";
+		"Usage: orbital [options]\n"
+		"Draws on a Redox display scheme with the same calls as Redox's Orbital. Without options for\n"
+		"a picture it reads commands, one a line, and answers each by 'ok ...' or 'error ...'.\n"
+		"\n"
+		"  --display PATH     the display; without it the one of a new input consumer\n"
+		"  --scene NAME       draws desktop or noise, and ends\n"
+		"  --seed N           of noise and damage (default: 1)\n"
+		"  --cursor X,Y       moves the cursor there\n"
+		"  --frames N         draws the scene N times\n"
+		"  --damage N         then redraws N random rectangles\n"
+		"  --fsync            waits until all is on the monitor\n"
+		"  --save FILE        writes what should now be on the monitor, as PNG\n"
+		"  --hold             keeps the picture until standard input ends\n"
+		"  --paint WxH        no display: draws the scene for --save\n"
+		"  --help, --version\n"
+		"\n"
+		"Commands:\n"
+		"  desktop | noise SEED | rect X Y W H SEED   draw\n"
+		"  draw N SEED      draws N random rectangles, each in a redraw of its own\n"
+		"  poke X Y         changes a pixel and tells nobody\n"
+		"  cursor X Y | hide\n"
+		"  mode INDEX       takes a mode of the monitor, by the sequence of a resize\n"
+		"  redraw           looks whether the monitor has changed\n"
+		"  size             answers WxH\n"
+		"  activate         asks inputd for this VT and waits for it; wait-active only waits\n"
+		"  fork             a child writes a pixel that the parent sees\n"
+		"  fsync | save FILE | quit\n";
 
 struct options {
 	const char *display, *save;
@@ -382,14 +377,21 @@ static int run_fork(struct client *client, const long *numbers)
 static int run_activate(struct client *client, const long *numbers)
 {
 	(void)numbers;
-	return screen_activate(&client->screen);
+	int error = screen_activate(&client->screen);
+	return error != 0 ? error : screen_wait_active(&client->screen);
+}
+
+static int run_wait_active(struct client *client, const long *numbers)
+{
+	(void)numbers;
+	return screen_wait_active(&client->screen);
 }
 
 static const struct command commands[] = {{"desktop", 0, run_desktop}, {"noise", 1, run_noise},
 		{"rect", 5, run_rect}, {"draw", 2, run_draw}, {"poke", 2, run_poke},
 		{"cursor", 2, run_cursor}, {"hide", 0, run_hide}, {"mode", 1, run_mode},
 		{"redraw", 0, run_redraw}, {"fsync", 0, run_fsync}, {"fork", 0, run_fork},
-		{"activate", 0, run_activate}};
+		{"activate", 0, run_activate}, {"wait-active", 0, run_wait_active}};
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
 static void answer(struct client *client, int error)

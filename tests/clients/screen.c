@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,11 @@
 #define BITS          32
 #define CONSUMER      "/scheme/input/consumer"
 #define INPUT_CONTROL "/scheme/input/control"
+#define STATUS        "/scheme/display/status"
+
+/* An older inputd does not always wake the display, which then looks by itself. */
+#define ACTIVE_WAIT_MS 10000
+#define ACTIVE_LOOK_MS 20
 
 /* A connector's answer with room for what it can say. */
 struct connector {
@@ -347,6 +353,33 @@ int screen_activate(struct screen *screen)
 	return redox_failed(written)
 			? step_failed(screen, "activation of the VT", -redox_errno(written))
 			: 0;
+}
+
+/* Whether the bridge's status says that this VT is the active one. */
+static bool is_active(const struct screen *screen)
+{
+	char text[8192];
+	char line[64];
+	size_t fd = open_path(STATUS, REDOX_O_RDONLY | REDOX_O_CLOEXEC);
+	if (redox_failed(fd)) {
+		return false;
+	}
+	size_t length = redox_read_v1(fd, (uint8_t *)text, sizeof(text) - 1);
+	redox_close_v1(fd);
+	text[redox_failed(length) ? 0 : length] = '\0';
+	snprintf(line, sizeof(line), "active_vt: %lu\n", path_vt(screen));
+	return strstr(text, line) != NULL;
+}
+
+int screen_wait_active(struct screen *screen)
+{
+	for (int waited_ms = 0; waited_ms < ACTIVE_WAIT_MS; waited_ms += ACTIVE_LOOK_MS) {
+		if (is_active(screen)) {
+			return 0;
+		}
+		poll(NULL, 0, ACTIVE_LOOK_MS);
+	}
+	return step_failed(screen, "wait for the VT", -ETIMEDOUT);
 }
 
 /* Orbital starts `inputd -A VT` and its login program: two forks with everything mapped. */

@@ -62,6 +62,9 @@ int screen_hide_cursor(struct screen *screen);
 /* Makes this screen's VT the active one, by inputd's control file. */
 int screen_activate(struct screen *screen);
 
+/* Waits until the bridge shows this screen's VT. Returns 0 or -ETIMEDOUT. */
+int screen_wait_active(struct screen *screen);
+
 /* Writes what should be on the monitor, the cursor drawn in, as a PNG file. */
 int screen_save(const struct screen *screen, const char *path);
 

@@ -42,7 +42,7 @@ def main():
     with Machine(build, configuration("bochs")) as machine:
         steps.done("VM booted, guest-agent owns its DRM device, display-bridge serves display: (vm-launch)")
         drawn = machine.folder / "drawn.png"
-        with Client(build, machine.environment, "--display", "/scheme/display/v2/3") as client:
+        with Client(build, machine.environment) as client:
             size = client.do("size")
             client.do("desktop")
             client.do("cursor", 700, 430)

@@ -5,7 +5,6 @@ Everything is started as a user would start it: vm-launch with a configuration f
 
 import os
 import selectors
-import signal
 import socket
 import subprocess
 import tempfile
@@ -20,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGURATION = """
 [vm gpu]
 memory = 512M
+{agent_options}
 qmp = {{folder}}/gpu.qmp
 commands = {{folder}}/gpu.commands
 
@@ -36,9 +36,10 @@ output = {{root}}/cache/image
 """
 
 
-def configuration(device, mode="1280x800"):
+def configuration(device, mode="1280x800", agent_options=None):
     """The usual VM: one emulated monitor, and sockets that tests need."""
-    return CONFIGURATION.format(device=device, mode=mode)
+    options = f"agent_options = {agent_options}" if agent_options else ""
+    return CONFIGURATION.format(device=device, mode=mode, agent_options=options)
 
 
 class MachineError(Exception):
@@ -68,52 +69,69 @@ def read_line(stream, timeout_s, what):
 class Machine:
     """vm-launch and all that it starts. Use it as a context manager."""
 
-    def __init__(self, build, text, ready_timeout_s=180, environment=None):
+    def __init__(self, build, text, inputd="new", ready_timeout_s=180):
         self.build = Path(build).resolve()
         self.folder = Path(tempfile.mkdtemp(prefix="bridge-vm-"))
         self.runtime = self.folder / "run"
         self.redox = self.folder / "redox"
         self.redox.mkdir(mode=0o700)
-        self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.redox), **(environment or {}))
+        self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.redox))
         self.configuration = self.folder / "vm.ini"
         self.configuration.write_text(text.format(folder=self.folder, build=self.build, root=ROOT), encoding="utf-8")
         self.log_path = self.folder / "vm-launch.log"
         self.ready_timeout_s = ready_timeout_s
+        self.inputd_generation = inputd
+        self.inputd = None
         self.process = None
         self.commands = None
 
-    def __enter__(self):
+    def start(self, argv, timeout_s):
+        """Starts a program with --ready-fd and waits for its newline."""
         reader, writer = os.pipe()
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(
-                [self.build / "vm-launch/vm-launch", "run", "--runtime-dir", self.runtime, "--ready-fd", str(writer),
-                 self.configuration], cwd=ROOT, env=self.environment, pass_fds=[writer], stdout=log, stderr=log)
+        with open(self.log_path, "ab") as log:
+            process = subprocess.Popen([*argv, "--ready-fd", str(writer)], cwd=ROOT, env=self.environment, pass_fds=[writer],
+                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         os.close(writer)
         with os.fdopen(reader, encoding="utf-8") as ready:
             try:
-                read_line(ready, self.ready_timeout_s, "vm-launch")
+                read_line(ready, timeout_s, Path(argv[0]).name)
             except MachineError as error:
+                process.terminate()
+                process.wait()
                 self.stop()
-                raise MachineError(f"{error}; its log:\n{self.log()}") from error
+                raise MachineError(f"{error}; the log:\n{self.log()}") from error
+        return process
+
+    def __enter__(self):
+        """inputd first, as Redox's init does it, then vm-launch."""
+        self.inputd = self.start([self.build / "schemes/hosted/inputd/hosted-inputd", "--generation", self.inputd_generation], 10)
+        self.process = self.start([self.build / "vm-launch/vm-launch", "run", "--runtime-dir", self.runtime, self.configuration],
+                                  self.ready_timeout_s)
         return self
 
     def __exit__(self, *_):
         self.stop()
 
     def stop(self, timeout_s=60):
-        """SIGTERM; returns the exit status."""
+        """SIGTERM to all; returns the exit status of vm-launch."""
         if self.commands is not None:
             self.commands.close()
             self.commands = None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
-        return self.process.returncode
+        status = self.end(self.process, timeout_s)
+        self.end(self.inputd, 10)
+        return status
+
+    @staticmethod
+    def end(process, timeout_s):
+        if process is None:
+            return None
+        process.terminate()
+        try:
+            return process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
 
     def log(self):
         return self.log_path.read_text(encoding="utf-8", errors="replace")
