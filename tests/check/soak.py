@@ -57,7 +57,7 @@ def main():
             machine.wait_log("is there", ups + 1)
             client.do("noise", chance.randrange(1 << 31))
             client.do("fsync")
-            shown = qmp.screendump(machine.folder / "shown.ppm")
+            shown = qmp.screendump(machine.folder / "shown.png")
             client.do("save", machine.folder / "drawn.png")
             drawn = load(machine.folder / "drawn.png")
             if differing_pixels(shown, drawn):

@@ -50,7 +50,7 @@ def main():
             steps.done(f"client drew its desktop, {size}, and a cursor; fsync says that it is on the screen")
             client.do("save", drawn)
             qmp = machine.qmp()
-            shown = qmp.screendump(machine.folder / "shown.ppm")
+            shown = qmp.screendump(machine.folder / "shown.png")
             qmp.close()
             shown.save(build / "demo.png")
             steps.done("QEMU took a picture of the VM's monitor")

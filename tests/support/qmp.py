@@ -38,7 +38,7 @@ class Qmp:
 
     def screendump(self, path, device=None):
         """Takes one picture of the monitor (of DEVICE by its id) and returns it as an RGB image."""
-        arguments = {"filename": str(path)}
+        arguments = {"filename": str(path), "format": "png"}
         if device:
             arguments["device"] = device
         self.command("screendump", **arguments)

@@ -55,7 +55,7 @@ class Display:
         return client
 
     def screen(self):
-        return self.qmp.screendump(self.machine.folder / "screen.ppm")
+        return self.qmp.screendump(self.machine.folder / "screen.png")
 
     def expected(self, client):
         path = self.machine.folder / "expected.png"
