@@ -48,7 +48,7 @@ def ioctl_rows(build, with_agent):
         try:
             if with_agent:
                 processes.append(start_ready([build / "guest-agent/guest-agent", "--listen", address,
-                                              "--headless", ROOT / "tests/bench/monitor.ini"], environment))
+                                              "--headless", ROOT / "guest-agent/headless.ini"], environment))
             bridge = start_ready([build / "schemes/display-bridge/display-bridge", "--agent", address,
                                   "--ready-timeout", "5" if with_agent else "0"], environment)
             processes.append(bridge)
