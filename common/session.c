@@ -1,8 +1,10 @@
 /*
- * Sessions: greeting, checking, ending, dialling again. The link below says when bytes came; everything here runs from callbacks of the loop.
+ * Sessions: greeting, checking, ending, dialling again. The link below says when bytes came;
+ * everything here runs from callbacks of the loop.
  *
- * Invariants: a link exists in SESSION_GREETING, SESSION_UP and SESSION_ENDING only; a dial in SESSION_DIALLING only; a session that dials has
- * in every other state an armed timer, so it cannot get stuck. The owner hears ops.down once for each ops.up.
+ * Invariants: a link exists in SESSION_GREETING, SESSION_UP and SESSION_ENDING only; a dial in
+ * SESSION_DIALLING only; a session that dials has in every other state an armed timer, so it cannot
+ * get stuck. The owner hears ops.down once for each ops.up.
  *
  *   DOWN ──► DIALLING ──► GREETING ──► UP ──► ENDING ──► DOWN
  *     ▲          │            └───────────────►┘ │
@@ -93,8 +95,8 @@ static bool session_leave(struct session *session)
 }
 
 /*
- * Whether lines about this attempt are printed: the 1st, 10th, 100th .. since the last good session. An agent that refuses for a week leaves
- * a handful of lines.
+ * Whether lines about this attempt are printed: the 1st, 10th, 100th .. since the last good
+ * session. An agent that refuses for a week leaves a handful of lines.
  */
 static bool session_is_loud(const struct session *session)
 {
@@ -134,7 +136,8 @@ static void session_log_up(struct session *session)
 			session->attempts);
 }
 
-/* The connection or the attempt is over and nothing of it is left. The owner may destroy the session in ops.down. */
+/* The connection or the attempt is over and nothing of it is left. The owner may destroy the
+ * session in ops.down. */
 static void session_finish_end(struct session *session)
 {
 	bool tell_owner = session->was_up || !session->dials;
@@ -418,7 +421,8 @@ static void session_handle_error(struct session *session)
 	session_begin_end(session, -ECONNABORTED, reason);
 }
 
-/* Checks the header of the frame against the table. Returns whether it may be handled; else the fault is dealt with. */
+/* Checks the header of the frame against the table. Returns whether it may be handled; else the
+ * fault is dealt with. */
 static bool session_check_frame(struct session *session)
 {
 	const struct link_header *untrusted_header = &session->frame.header;

@@ -34,8 +34,9 @@ struct session_ops {
 	int (*frame)(void *data, const struct link_frame *frame);
 	void (*writable)(void *data); // after a send answered -EAGAIN; may be NULL
 	/*
-	 * The connection ended (the session has logged why): after each up; for an accepted session also when it
-	 * never came up. No sends from here on. The owner of an accepted session destroys it here.
+	 * The connection ended (the session has logged why): after each up; for an accepted session
+	 * also when it never came up. No sends from here on. The owner of an accepted session
+	 * destroys it here.
 	 */
 	void (*down)(void *data, int error, const char *reason);
 };

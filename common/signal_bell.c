@@ -1,6 +1,7 @@
 /*
- * The handler touches lock-free atomics and calls write and getpid, all of which are safe in it. The process is compared because a forked
- * child inherits the handlers, and must not ring the bell of its parent.
+ * The handler touches lock-free atomics and calls write and getpid, all of which are safe in it.
+ * The process is compared because a forked child inherits the handlers, and must not ring the bell
+ * of its parent.
  */
 #include "common/signal_bell.h"
 

@@ -1,9 +1,10 @@
 /*
- * Where the pixels of a commit go. Invariant: the position (rect, row_px, row_bytes) lies inside a rectangle of the damage as
- * long as bytes are missing, and every rectangle lies inside the mode, of whose size the target is; so a span never leaves the target.
+ * Where the pixels of a commit go. Invariant: the position (rect, row_px, row_bytes) lies inside a
+ * rectangle of the damage as long as bytes are missing, and every rectangle lies inside the mode,
+ * of whose size the target is; so a span never leaves the target.
  *
- * Chunks may end in the middle of a pixel. The bytes of a broken pixel are kept aside until it is whole, so that a cursor
- * drawn and erased meanwhile does not mix with them.
+ * Chunks may end in the middle of a pixel. The bytes of a broken pixel are kept aside until it is
+ * whole, so that a cursor drawn and erased meanwhile does not mix with them.
  */
 #include "guest-agent/commit.h"
 

@@ -1,5 +1,6 @@
 /*
- * A commit under way on one CRTC: the state that the bridge wants, and the place where the next bytes of its pixels belong.
+ * A commit under way on one CRTC: the state that the bridge wants, and the place where the next
+ * bytes of its pixels belong.
  *
  *   idle ──commit_begin──► filling ──all bytes of the damage have come──► complete ──commit_end──► idle
  *
@@ -35,27 +36,29 @@ struct commit {
 };
 
 /*
- * Checks UNTRUSTED_MESSAGE (decoded) against a device of CONNECTORS connectors and fills *COMMIT, which must be idle. Returns 0, or
- * -EBADMSG with *RET_FAULT (static text).
+ * Checks UNTRUSTED_MESSAGE (decoded) against a device of CONNECTORS connectors and fills *COMMIT,
+ * which must be idle. Returns 0, or -EBADMSG with *RET_FAULT (static text).
  */
 int commit_begin(struct commit *commit, const struct bridge_commit *untrusted_message,
 		uint16_t connectors, const char **ret_fault);
 
-/* Where the pixels go: TARGET is of the size of the mode, or NULL when the commit fails with RESULT (a negative errno). */
+/* Where the pixels go: TARGET is of the size of the mode, or NULL when the commit fails with RESULT
+ * (a negative errno). */
 void commit_set_target(struct commit *commit, const struct picture *target, int result);
 
 /* Whether all bytes have come. */
 bool commit_is_complete(const struct commit *commit);
 
 /*
- * Where the next bytes go, and how many in a row (never 0). The commit must have a target and be incomplete. Rows that follow
- * each other in memory are one span.
+ * Where the next bytes go, and how many in a row (never 0). The commit must have a target and be
+ * incomplete. Rows that follow each other in memory are one span.
  */
 uint8_t *commit_span(struct commit *commit, size_t *ret_bytes);
 
 /*
- * BYTES (not 0, at most what commit_span() said) were put there. Takes note of them up to the end of a row: returns how many,
- * the caller repeats for the others. *RET_BOX: the whole pixels of these that are in the target now; may be empty.
+ * BYTES (not 0, at most what commit_span() said) were put there. Takes note of them up to the end
+ * of a row: returns how many, the caller repeats for the others. *RET_BOX: the whole pixels of
+ * these that are in the target now; may be empty.
  */
 size_t commit_advance(struct commit *commit, size_t bytes, struct box *ret_box);
 
@@ -65,7 +68,8 @@ void commit_skip(struct commit *commit, uint64_t bytes);
 /* Back to idle. */
 void commit_end(struct commit *commit);
 
-/* Whether both light the same connectors with the same timing; names and types of modes do not count. */
+/* Whether both light the same connectors with the same timing; names and types of modes do not
+ * count. */
 bool crtc_state_equal(const struct crtc_state *a, const struct crtc_state *b);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The composed cursor. Invariant: with the cursor drawn, `under` holds what the client wants to see in the box `drawn`, and
- * the picture holds the blend of the image over it. Whoever writes client pixels into the picture calls cursor_repair()
- * for them before anything else happens to the cursor, so erasing it never brings back old pixels.
+ * The composed cursor. Invariant: with the cursor drawn, `under` holds what the client wants to see
+ * in the box `drawn`, and the picture holds the blend of the image over it. Whoever writes client
+ * pixels into the picture calls cursor_repair() for them before anything else happens to the
+ * cursor, so erasing it never brings back old pixels.
  */
 #include "guest-agent/cursor.h"
 
@@ -34,7 +35,8 @@ void cursor_image_copy(struct cursor_image *image, const struct cursor_image *fr
 			(size_t)from->width_px * from->height_px * sizeof(image->pixels[0]));
 }
 
-/* Where in image and under the picture's column 0 of row Y would be; only used with columns that are covered. */
+/* Where in image and under the picture's column 0 of row Y would be; only used with columns that
+ * are covered. */
 static size_t cursor_index(const struct cursor *cursor, int32_t x, int32_t y)
 {
 	return (size_t)(y - cursor->y) * cursor->image.width_px + (size_t)(x - cursor->x);

@@ -1,6 +1,6 @@
 /*
- * A cursor composed into the scan-out picture, for CRTCs without a cursor plane: the pixels below it are saved, the image
- * is blended over them.
+ * A cursor composed into the scan-out picture, for CRTCs without a cursor plane: the pixels below
+ * it are saved, the image is blended over them.
  */
 #ifndef GUEST_AGENT_CURSOR_H
 #define GUEST_AGENT_CURSOR_H
@@ -36,13 +36,15 @@ void cursor_draw(struct cursor *cursor, const struct picture *picture, int32_t x
 /* Puts the client's pixels back. Nothing happens when it is not drawn. */
 void cursor_erase(struct cursor *cursor, const struct picture *picture);
 
-/* The client's pixels of BOX were just written to the picture, over the cursor: blends it again where it covers them. */
+/* The client's pixels of BOX were just written to the picture, over the cursor: blends it again
+ * where it covers them. */
 void cursor_repair(struct cursor *cursor, const struct picture *picture, const struct box *box);
 
 /* The picture that it was drawn on is gone. */
 void cursor_forget(struct cursor *cursor);
 
-/* The premultiplied SOURCE over UNDER: each channel source + under * (255 - alpha) / 255, rounded to nearest, at most 255. */
+/* The premultiplied SOURCE over UNDER: each channel source + under * (255 - alpha) / 255, rounded
+ * to nearest, at most 255. */
 uint32_t cursor_blend(uint32_t source, uint32_t under);
 
 #endif

@@ -1,9 +1,10 @@
 /*
- * The dispatcher of a display session. The session has checked opcode, direction, state and length of a frame; decoding checks
- * ranges; what is left (indices, rectangles, sums of bytes) is checked by screen.c and commit.c before anything is done.
+ * The dispatcher of a display session. The session has checked opcode, direction, state and length
+ * of a frame; decoding checks ranges; what is left (indices, rectangles, sums of bytes) is checked
+ * by screen.c and commit.c before anything is done.
  *
- * The tail of a frame may be longer than what is at hand: `tail` says where the rest of it goes, and the next calls with the
- * same frame continue there.
+ * The tail of a frame may be longer than what is at hand: `tail` says where the rest of it goes,
+ * and the next calls with the same frame continue there.
  */
 #include "guest-agent/display.h"
 
@@ -154,8 +155,9 @@ static void pixels_copy(
 }
 
 /*
- * Pixels from the link, straight to where they belong; but many short rows together through a buffer, which costs less than a
- * system call for each. Returns 0 or a negative errno, -EAGAIN among them.
+ * Pixels from the link, straight to where they belong; but many short rows together through a
+ * buffer, which costs less than a system call for each. Returns 0 or a negative errno, -EAGAIN
+ * among them.
  */
 static int pixels_fetch(struct display *display, struct commit *commit)
 {

@@ -1,4 +1,5 @@
-/* One display session: the messages of a bridge become commits and cursors on the screen, the answers go back. */
+/* One display session: the messages of a bridge become commits and cursors on the screen, the
+ * answers go back. */
 #ifndef GUEST_AGENT_DISPLAY_H
 #define GUEST_AGENT_DISPLAY_H
 
@@ -8,8 +9,8 @@ struct screen;
 struct session;
 
 /*
- * Begins to serve SESSION (borrowed, up) from SCREEN (borrowed): sends the topology. Only one display may exist for a screen at a time. Returns 0 or a
- * negative errno.
+ * Begins to serve SESSION (borrowed, up) from SCREEN (borrowed): sends the topology. Only one
+ * display may exist for a screen at a time. Returns 0 or a negative errno.
  */
 int display_create(struct screen *screen, struct session *session, struct display **ret_display);
 

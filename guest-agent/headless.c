@@ -1,6 +1,7 @@
 /*
- * The headless back end. It has no cursor plane, so cursors are composed and land in the PNG files. It refuses what a driver
- * would refuse: connectors that the CRTC cannot drive, and modes without a pixel clock.
+ * The headless back end. It has no cursor plane, so cursors are composed and land in the PNG files.
+ * It refuses what a driver would refuse: connectors that the CRTC cannot drive, and modes without a
+ * pixel clock.
  */
 #include "guest-agent/headless.h"
 
@@ -39,7 +40,8 @@ static void headless_destroy(struct backend *backend)
 	free(headless);
 }
 
-/* The number of CRTCs and the names of the first connectors must stay: an index names one object for ever. */
+/* The number of CRTCs and the names of the first connectors must stay: an index names one object
+ * for ever. */
 static bool topology_continues(const struct topology *old, const struct topology *new)
 {
 	if (old->begin.crtcs != new->begin.crtcs || old->begin.connectors > new->begin.connectors) {

@@ -1,6 +1,6 @@
 /*
- * The connectors file, by libinih. Lines are counted here, because the library cuts long ones and tells its handler no
- * numbers; everything that is not understood is an error with file:line.
+ * The connectors file, by libinih. Lines are counted here, because the library cuts long ones and
+ * tells its handler no numbers; everything that is not understood is an error with file:line.
  */
 #include "guest-agent/headless_config.h"
 
@@ -71,7 +71,8 @@ static char *line_read(char *line, int size, void *stream)
 	return line;
 }
 
-/* Parses a decimal number of MIN to MAX that ends at one of the characters of ENDS or the text's end. */
+/* Parses a decimal number of MIN to MAX that ends at one of the characters of ENDS or the text's
+ * end. */
 static bool number_parse(const char **text, const char *ends, uint32_t min, uint32_t max,
 		uint32_t *ret_number)
 {

@@ -19,7 +19,8 @@
 
 #include "guest-agent/topology.h"
 
-/* Returns 0, or a negative errno with "file:line: what is wrong" in REASON. *RET_TOPOLOGY is undefined after an error. */
+/* Returns 0, or a negative errno with "file:line: what is wrong" in REASON. *RET_TOPOLOGY is
+ * undefined after an error. */
 int headless_config_read(
 		const char *path, struct topology *ret_topology, char *reason, size_t reason_bytes);
 

@@ -1,6 +1,6 @@
 /*
- * Hotplug by netlink. Only messages of the kernel (port 0) count. A change comes as a burst of events, so the call is put off a
- * little; an overrun of the socket counts as a change.
+ * Hotplug by netlink. Only messages of the kernel (port 0) count. A change comes as a burst of
+ * events, so the call is put off a little; an overrun of the socket counts as a change.
  */
 #include "guest-agent/hotplug.h"
 

@@ -8,13 +8,15 @@
 
 struct hotplug;
 
-/* Calls FN some time after a DRM device of this machine said that it changed; several events make one call. Returns 0 or a negative errno. */
+/* Calls FN some time after a DRM device of this machine said that it changed; several events make
+ * one call. Returns 0 or a negative errno. */
 int hotplug_create(struct loop *loop, loop_fn fn, void *data, struct hotplug **ret_hotplug);
 
 /* NULL is allowed. */
 void hotplug_destroy(struct hotplug *hotplug);
 
-/* Whether UNTRUSTED_EVENT (BYTES of strings, each with its NUL) is a change of a DRM device's connectors. */
+/* Whether UNTRUSTED_EVENT (BYTES of strings, each with its NUL) is a change of a DRM device's
+ * connectors. */
 bool hotplug_event_matters(const char *untrusted_event, size_t bytes);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * The KMS back end: applies whole CRTC states by the legacy calls (docs/decisions/legacy-kms.md says why these), brings damage
- * to the screen by DIRTYFB where the driver wants to be told.
+ * The KMS back end: applies whole CRTC states by the legacy calls (docs/decisions/legacy-kms.md
+ * says why these), brings damage to the screen by DIRTYFB where the driver wants to be told.
  *
- * Invariant: an index names the same kernel object as long as the process lives. Connectors that the kernel takes away keep
- * their place, disconnected; new ones come after the last.
+ * Invariant: an index names the same kernel object as long as the process lives. Connectors that
+ * the kernel takes away keep their place, disconnected; new ones come after the last.
  */
 #include "guest-agent/kms.h"
 
@@ -298,7 +298,8 @@ static int open_explain(const char *path, int error, char *reason, size_t reason
 	return error;
 }
 
-/* Whether the device FD of PATH can show anything, and lets us. Returns 0, or a negative errno with REASON. */
+/* Whether the device FD of PATH can show anything, and lets us. Returns 0, or a negative errno with
+ * REASON. */
 static int device_check(int fd, const char *path, char *reason, size_t reason_bytes)
 {
 	drmModeRes *resources = drmModeGetResources(fd);

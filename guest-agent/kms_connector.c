@@ -1,4 +1,5 @@
-/* A connector of the kernel, in the words of the wire. Modes that the wire cannot carry are left out; the preferred one goes first. */
+/* A connector of the kernel, in the words of the wire. Modes that the wire cannot carry are left
+ * out; the preferred one goes first. */
 #include "guest-agent/kms_connector.h"
 
 #include <errno.h>

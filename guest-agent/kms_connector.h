@@ -13,8 +13,8 @@ struct kms_connector {
 };
 
 /*
- * Probes CONNECTOR of the device FD and fills *RET, all but its index. Up to TOPOLOGY_EDID_BYTES go to EDID. What cannot be read is reported as a
- * disconnected connector without modes.
+ * Probes CONNECTOR of the device FD and fills *RET, all but its index. Up to TOPOLOGY_EDID_BYTES go
+ * to EDID. What cannot be read is reported as a disconnected connector without modes.
  */
 void kms_connector_read(int fd, struct kms_connector *connector, struct bridge_connector *ret,
 		uint8_t *edid);

@@ -1,8 +1,9 @@
 /*
  * guest-agent: serves the display device of this machine to the bridges on Redox.
  *
- * Everything that can go wrong for reasons outside the program is found out before the loop runs, and said in one line that
- * tells what to do. Readiness is told when the device is open and the address is listened on.
+ * Everything that can go wrong for reasons outside the program is found out before the loop runs,
+ * and said in one line that tells what to do. Readiness is told when the device is open and the
+ * address is listened on.
  */
 #include <errno.h>
 #include <getopt.h>

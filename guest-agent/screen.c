@@ -1,9 +1,10 @@
 /*
- * What the device shows. Invariant of a head: `scanout` is what the device shows with `state` (NULL when off); `next` exists
- * only while a commit that needs another size is under way; a composed cursor is drawn in `scanout` only.
+ * What the device shows. Invariant of a head: `scanout` is what the device shows with `state` (NULL
+ * when off); `next` exists only while a commit that needs another size is under way; a composed
+ * cursor is drawn in `scanout` only.
  *
- * Cursor messages have no answer and may come in bursts: the wish is kept and done at the end of the turn, with a sync or with
- * a commit, whichever is first.
+ * Cursor messages have no answer and may come in bursts: the wish is kept and done at the end of
+ * the turn, with a sync or with a commit, whichever is first.
  */
 #include "guest-agent/screen.h"
 

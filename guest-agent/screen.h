@@ -1,6 +1,6 @@
 /*
- * The device and what it shows: one head for each CRTC. It outlives sessions: when one ends the picture stays, the next one
- * commits against it.
+ * The device and what it shows: one head for each CRTC. It outlives sessions: when one ends the
+ * picture stays, the next one commits against it.
  */
 #ifndef GUEST_AGENT_SCREEN_H
 #define GUEST_AGENT_SCREEN_H
@@ -15,7 +15,8 @@ struct screen;
 typedef void (*screen_changed_fn)(void *data);
 
 /*
- * Takes BACKEND, also on error. SOFTWARE_CURSOR: compose cursors although the device may have planes for them. Returns 0 or a negative errno.
+ * Takes BACKEND, also on error. SOFTWARE_CURSOR: compose cursors although the device may have
+ * planes for them. Returns 0 or a negative errno.
  */
 int screen_create(struct loop *loop, struct backend *backend, bool software_cursor,
 		struct screen **ret_screen);
@@ -32,12 +33,14 @@ void screen_on_change(struct screen *screen, screen_changed_fn fn, void *data);
 /* Looks at the device again. */
 void screen_refresh(struct screen *screen);
 
-/* A new session begins, or one ended in the middle of things: commits under way are dropped, cursors hidden when HIDE_CURSORS. */
+/* A new session begins, or one ended in the middle of things: commits under way are dropped,
+ * cursors hidden when HIDE_CURSORS. */
 void screen_reset(struct screen *screen, bool hide_cursors);
 
 /*
- * Begins the commit that UNTRUSTED_MESSAGE (decoded) asks for. Returns 0, or -EBADMSG with *RET_FAULT (static text). What the device refuses
- * is said by the answer, at the end of the commit.
+ * Begins the commit that UNTRUSTED_MESSAGE (decoded) asks for. Returns 0, or -EBADMSG with
+ * *RET_FAULT (static text). What the device refuses is said by the answer, at the end of the
+ * commit.
  */
 int screen_commit_begin(struct screen *screen, const struct bridge_commit *untrusted_message,
 		const char **ret_fault);
@@ -53,13 +56,15 @@ void screen_commit_finish(
 		struct screen *screen, uint16_t crtc, struct bridge_commit_done *ret_done);
 
 /*
- * Where the image of a new cursor belongs: width x height pixels of the message, checked here. Returns 0, or -EBADMSG with *RET_FAULT. It counts
- * from the cursor move that follows, which must not come before the pixels are there.
+ * Where the image of a new cursor belongs: width x height pixels of the message, checked here.
+ * Returns 0, or -EBADMSG with *RET_FAULT. It counts from the cursor move that follows, which must
+ * not come before the pixels are there.
  */
 int screen_cursor_image(struct screen *screen, const struct bridge_cursor_image *untrusted_message,
 		uint8_t **ret_pixels, const char **ret_fault);
 
-/* Moves, shows or hides the cursor, at the latest at the end of the turn. Returns 0, or -EBADMSG with *RET_FAULT. */
+/* Moves, shows or hides the cursor, at the latest at the end of the turn. Returns 0, or -EBADMSG
+ * with *RET_FAULT. */
 int screen_cursor_move(struct screen *screen, const struct bridge_cursor_move *untrusted_message,
 		const char **ret_fault);
 

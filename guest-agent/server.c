@@ -1,10 +1,12 @@
 /*
- * Connections by role. Invariant: at most one client has a display; it is server->display. A newer display session replaces the
- * older one: after a bridge has died and come back, its old connection may still look alive here.
+ * Connections by role. Invariant: at most one client has a display; it is server->display. A newer
+ * display session replaces the older one: after a bridge has died and come back, its old connection
+ * may still look alive here.
  *
  *   accepted (greeting) ──HELLO──► serving ──end, or replaced──► gone
  *
- * A connection that never greets is ended by its session; when slots are short, the oldest one of these goes sooner.
+ * A connection that never greets is ended by its session; when slots are short, the oldest one of
+ * these goes sooner.
  */
 #include "guest-agent/server.h"
 
@@ -100,7 +102,8 @@ static const struct session_ops client_ops = {
 		.down = on_down,
 };
 
-/* A free slot, if need be that of the connection that has been greeting longest. NULL: all are serving. */
+/* A free slot, if need be that of the connection that has been greeting longest. NULL: all are
+ * serving. */
 static struct client *client_find_slot(struct server *server)
 {
 	struct client *oldest = NULL;

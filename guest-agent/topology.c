@@ -1,4 +1,5 @@
-/* The topology as a sequence of messages. Each step of the sequence is encoded by one function, for sending and comparing. */
+/* The topology as a sequence of messages. Each step of the sequence is encoded by one function, for
+ * sending and comparing. */
 #include "guest-agent/topology.h"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ static uint32_t steps_count(const struct topology *topology)
 	return 2u + topology->begin.crtcs + topology->begin.connectors;
 }
 
-/* Encodes message number STEP of the sequence into BUFFER of STEP_BYTES. Returns the bytes or a negative errno. */
+/* Encodes message number STEP of the sequence into BUFFER of STEP_BYTES. Returns the bytes or a
+ * negative errno. */
 static ssize_t step_encode(const struct topology *topology, uint32_t step, uint32_t generation,
 		uint8_t *buffer, uint16_t *ret_opcode)
 {

@@ -23,11 +23,13 @@ bool topology_equal(const struct topology *a, const struct topology *b);
 /* Copies FROM with what it points to. */
 void topology_copy(struct topology *topology, const struct topology *from);
 
-/* Sends all of it as GENERATION. Returns 0, or the errno of session_send (-EAGAIN: the peer does not read). */
+/* Sends all of it as GENERATION. Returns 0, or the errno of session_send (-EAGAIN: the peer does
+ * not read). */
 int topology_send(const struct topology *topology, uint32_t generation, struct session *session);
 
 /*
- * Makes a mode of WIDTH x HEIGHT at REFRESH_HZ with the short blanking of a flat panel. All are in the range of the wire.
+ * Makes a mode of WIDTH x HEIGHT at REFRESH_HZ with the short blanking of a flat panel. All are in
+ * the range of the wire.
  */
 void topology_make_mode(uint16_t width_px, uint16_t height_px, uint32_t refresh_hz,
 		struct bridge_mode *ret_mode);

@@ -1,6 +1,6 @@
 /*
- * Cursors over a payload. Invariant: at and left_bytes always name memory inside the caller's buffer, and nothing moves any more
- * after the first error.
+ * Cursors over a payload. Invariant: at and left_bytes always name memory inside the caller's
+ * buffer, and nothing moves any more after the first error.
  */
 #include "proto/wire.h"
 
@@ -216,7 +216,8 @@ ssize_t wire_writer_end(const struct wire_writer *writer, const uint8_t *buffer)
 	return writer->error != 0 ? writer->error : writer->at - buffer;
 }
 
-/* Bytes of the UTF-8 sequence at BYTES, of which LEFT are there; 0 when it is not one. (RFC 3629, section 4.) */
+/* Bytes of the UTF-8 sequence at BYTES, of which LEFT are there; 0 when it is not one. (RFC 3629,
+ * section 4.) */
 static size_t utf8_sequence(const uint8_t *bytes, size_t left)
 {
 	uint8_t first = bytes[0];

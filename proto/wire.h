@@ -1,6 +1,7 @@
 /*
- * Cursors over a payload, for the generated codec. Both stay inside the buffer and remember the first error: after it a reader
- * answers zeros and a writer writes nothing, so a codec needs one check at its end.
+ * Cursors over a payload, for the generated codec. Both stay inside the buffer and remember the
+ * first error: after it a reader answers zeros and a writer writes nothing, so a codec needs one
+ * check at its end.
  */
 #ifndef PROTO_WIRE_H
 #define PROTO_WIRE_H
@@ -19,7 +20,8 @@ struct wire_reader {
 /* Starts reading LENGTH bytes at BUFFER (borrowed; may be NULL when LENGTH is 0). */
 struct wire_reader wire_reader(const uint8_t *buffer, size_t length);
 
-/* Little-endian integers. Return 0 once the reader is bad, and make it bad when too few bytes are left. */
+/* Little-endian integers. Return 0 once the reader is bad, and make it bad when too few bytes are
+ * left. */
 uint8_t wire_get_u8(struct wire_reader *reader);
 uint16_t wire_get_u16(struct wire_reader *reader);
 uint32_t wire_get_u32(struct wire_reader *reader);
@@ -32,7 +34,8 @@ uint16_t wire_get_count(struct wire_reader *reader, uint16_t max);
 /* A string into TO (SIZE bytes, with room for the NUL): UTF-8 without NUL. TO is empty when bad. */
 void wire_get_string(struct wire_reader *reader, char *to, size_t size);
 
-/* Bytes with their u32 length: *RET_BYTES borrows from the buffer. Returns at most MAX, 0 (and NULL) when bad. */
+/* Bytes with their u32 length: *RET_BYTES borrows from the buffer. Returns at most MAX, 0 (and
+ * NULL) when bad. */
 uint32_t wire_get_bytes(struct wire_reader *reader, const uint8_t **ret_bytes, uint32_t max);
 
 /* Makes the reader bad unless GOOD. */
@@ -41,7 +44,8 @@ void wire_require(struct wire_reader *reader, bool good);
 /* Ends a message. Returns 0, or -EBADMSG when something was wrong or bytes are left. */
 int wire_reader_end(const struct wire_reader *reader);
 
-/* Ends the head of a message whose tail has at most TAIL_MAX bytes. Returns the bytes read since BUFFER, or -EBADMSG. */
+/* Ends the head of a message whose tail has at most TAIL_MAX bytes. Returns the bytes read since
+ * BUFFER, or -EBADMSG. */
 int wire_reader_head(const struct wire_reader *reader, const uint8_t *buffer, size_t tail_max);
 
 struct wire_writer {
@@ -91,7 +95,8 @@ struct wire_text wire_text(char *buffer, size_t size);
 void wire_text_add(struct wire_text *text, const char *format, ...)
 		__attribute__((format(printf, 2, 3)));
 
-/* Appends STRING in quotes; what is not printable ASCII becomes \xNN, so that a peer cannot write to a terminal. */
+/* Appends STRING in quotes; what is not printable ASCII becomes \xNN, so that a peer cannot write
+ * to a terminal. */
 void wire_text_add_string(struct wire_text *text, const char *string);
 
 #endif

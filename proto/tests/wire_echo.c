@@ -1,6 +1,7 @@
 /*
- * The C codec behind a pipe, for round trips with the Python codec: reads u16 opcode, u32 length and a payload, answers i32 result
- * and, when it is not negative, the payload that the decoded message encodes to. Ends with its input.
+ * The C codec behind a pipe, for round trips with the Python codec: reads u16 opcode, u32 length
+ * and a payload, answers i32 result and, when it is not negative, the payload that the decoded
+ * message encodes to. Ends with its input.
  */
 #include <stdio.h>
 #include <stdlib.h>

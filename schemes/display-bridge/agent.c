@@ -1,6 +1,7 @@
 /*
- * The session with the agent. Everything it says is checked here and in topology.c and present.c; whatever does not fit ends the
- * connection (session_fail) with one line in the log, and the bridge dials again. Clients notice nothing.
+ * The session with the agent. Everything it says is checked here and in topology.c and present.c;
+ * whatever does not fit ends the connection (session_fail) with one line in the log, and the bridge
+ * dials again. Clients notice nothing.
  */
 #include "schemes/display-bridge/agent.h"
 

@@ -1,7 +1,7 @@
 /*
- * Dumb buffers. Invariant: a pool's bytes and each account's bytes are those of the buffers alive; an
- * account lives as long as its buffers. The memory of a buffer never moves or shrinks: streams of pixels
- * read from it (present.c) while clients write.
+ * Dumb buffers. Invariant: a pool's bytes and each account's bytes are those of the buffers alive;
+ * an account lives as long as its buffers. The memory of a buffer never moves or shrinks: streams
+ * of pixels read from it (present.c) while clients write.
  */
 #include "schemes/display-bridge/buffer.h"
 

@@ -1,9 +1,9 @@
 /*
  * Dumb buffers: memory of the bridge that clients map, and each handle's table of them.
  *
- * A buffer lives while a table, a framebuffer, a commit or a mapping needs it. DESTROY_DUMB takes the
- * number away, but the range stays mappable at its offset until the last munmap, since a client's fork
- * maps it again (redox-run.md 2.5): such a buffer stays in the table as a ghost.
+ * A buffer lives while a table, a framebuffer, a commit or a mapping needs it. DESTROY_DUMB takes
+ * the number away, but the range stays mappable at its offset until the last munmap, since a
+ * client's fork maps it again (redox-run.md 2.5): such a buffer stays in the table as a ghost.
  */
 #ifndef DISPLAY_BRIDGE_BUFFER_H
 #define DISPLAY_BRIDGE_BUFFER_H
@@ -45,8 +45,8 @@ struct buffer_table {
 
 /*
  * Makes a zeroed buffer of 32 bits a pixel with one reference, which the caller owns. Returns 0;
- * -EINVAL for an empty or overflowing size; -ENOMEM above LIMIT_BUFFER_BYTES, above LIMIT_BYTES_PER_PID
- * of PID, or without memory.
+ * -EINVAL for an empty or overflowing size; -ENOMEM above LIMIT_BUFFER_BYTES, above
+ * LIMIT_BYTES_PER_PID of PID, or without memory.
  */
 int buffer_create(struct buffer_pool *pool, uint64_t pid, uint32_t width, uint32_t height,
 		struct buffer **ret_buffer);
@@ -54,7 +54,8 @@ int buffer_create(struct buffer_pool *pool, uint64_t pid, uint32_t width, uint32
 struct buffer *buffer_ref(struct buffer *buffer);
 void buffer_unref(struct buffer *buffer); // NULL is allowed
 
-/* Gives BUFFER (a reference of its own is taken) a number. Returns 0, -ENOSPC above LIMIT_BUFFERS_PER_HANDLE, -ENOMEM. */
+/* Gives BUFFER (a reference of its own is taken) a number. Returns 0, -ENOSPC above
+ * LIMIT_BUFFERS_PER_HANDLE, -ENOMEM. */
 int buffer_table_add(struct buffer_table *table, struct buffer *buffer, uint32_t *ret_number);
 
 /* The buffer of NUMBER, borrowed; NULL when there is none (ghosts included). */
@@ -63,7 +64,8 @@ struct buffer *buffer_table_find(const struct buffer_table *table, uint32_t numb
 /* DESTROY_DUMB. Returns 0 or -ENOENT. */
 int buffer_table_remove(struct buffer_table *table, uint32_t number);
 
-/* Where OFFSET (number << BUFFER_OFFSET_SHIFT, plus bytes) of SIZE lies; counted until unmapped. Returns 0 or -EINVAL. */
+/* Where OFFSET (number << BUFFER_OFFSET_SHIFT, plus bytes) of SIZE lies; counted until unmapped.
+ * Returns 0 or -EINVAL. */
 int buffer_table_map(
 		struct buffer_table *table, uint64_t offset, uint64_t size, void **ret_address);
 void buffer_table_unmap(struct buffer_table *table, uint64_t offset, uint64_t size);

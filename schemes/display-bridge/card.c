@@ -1,6 +1,7 @@
 /*
- * Handles and the scheme's handlers, but for ioctls (drm_ioctl.c). Invariant: opens, fstat and closes are answered from
- * here and never wait for the agent or for inputd; an O_PATH open makes no VT.
+ * Handles and the scheme's handlers, but for ioctls (drm_ioctl.c). Invariant: opens, fstat and
+ * closes are answered from here and never wait for the agent or for inputd; an O_PATH open makes no
+ * VT.
  */
 #include "schemes/display-bridge/card.h"
 

@@ -53,8 +53,8 @@ void card_notify_hotplug(struct display *display, uint32_t slots);
 void card_own_fb(struct card *card, struct fb *fb);
 
 /*
- * Takes FB away from CARD. With DROP (RMFB) whatever shows it goes off, else (CLOSEFB) it lives while it is shown.
- * Returns 0, or -ENOENT when CARD does not own it.
+ * Takes FB away from CARD. With DROP (RMFB) whatever shows it goes off, else (CLOSEFB) it lives
+ * while it is shown. Returns 0, or -ENOENT when CARD does not own it.
  */
 int card_disown_fb(struct card *card, struct fb *fb, bool drop);
 

@@ -1,7 +1,7 @@
 /*
  * Damage as a short list of rectangles. Invariant: no rectangle is empty, none contains another.
- * They may overlap: pixels sent twice cost less than cutting rectangles up, and DIRTYFB's clips hardly
- * ever overlap.
+ * They may overlap: pixels sent twice cost less than cutting rectangles up, and DIRTYFB's clips
+ * hardly ever overlap.
  */
 #include "schemes/display-bridge/damage.h"
 

@@ -1,6 +1,6 @@
 /*
- * Damage: which rectangles of a CRTC or framebuffer changed. A small set that stays small: more than
- * LIMIT_DAMAGE_RECTS rectangles become one box.
+ * Damage: which rectangles of a CRTC or framebuffer changed. A small set that stays small: more
+ * than LIMIT_DAMAGE_RECTS rectangles become one box.
  */
 #ifndef DISPLAY_BRIDGE_DAMAGE_H
 #define DISPLAY_BRIDGE_DAMAGE_H

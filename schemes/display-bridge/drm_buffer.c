@@ -1,6 +1,6 @@
 /*
- * Dumb buffers and framebuffers. GETFB and GETFB2 give any handle a number for the buffer behind a framebuffer: with no PRIME on
- * Redox that is how buffers are shared (redox-abi.md 4.6).
+ * Dumb buffers and framebuffers. GETFB and GETFB2 give any handle a number for the buffer behind a
+ * framebuffer: with no PRIME on Redox that is how buffers are shared (redox-abi.md 4.6).
  */
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 /*
- * Ioctls that change the picture. Checks are Linux's, in Linux's order; what passes is recorded in the VT's state. SETCRTC of the active
- * VT waits for the driver's judgement, everything else returns at once.
+ * Ioctls that change the picture. Checks are Linux's, in Linux's order; what passes is recorded in
+ * the VT's state. SETCRTC of the active VT waits for the driver's judgement, everything else
+ * returns at once.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,10 @@
 /*
- * The table of ioctls, and those about the device as a whole. The payload is copied once to a private buffer, checked there by its exact
- * length (terminal ioctls share the numbers 0 and 7), and copied back when the ioctl succeeded at once.
+ * The table of ioctls, and those about the device as a whole. The payload is copied once to a
+ * private buffer, checked there by its exact length (terminal ioctls share the numbers 0 and 7),
+ * and copied back when the ioctl succeeded at once.
  *
- * Other than Linux: client cap 6 (hotspot) is accepted without ATOMIC, since Orbital needs it for its
- * hardware cursor; SET_VERSION takes 0.4 too, which Redox's clients send.
+ * Other than Linux: client cap 6 (hotspot) is accepted without ATOMIC, since Orbital needs it for
+ * its hardware cursor; SET_VERSION takes 0.4 too, which Redox's clients send.
  */
 #include "schemes/display-bridge/drm_ioctl.h"
 

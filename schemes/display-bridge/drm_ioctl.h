@@ -1,6 +1,7 @@
 /*
- * DRM ioctls: the payload of a Call, taken apart by the layout table, given to the handler of its number. Answers are those of
- * Linux with the driver virtio_gpu, unless Redox's clients need another (drm_ioctl.c says where).
+ * DRM ioctls: the payload of a Call, taken apart by the layout table, given to the handler of its
+ * number. Answers are those of Linux with the driver virtio_gpu, unless Redox's clients need
+ * another (drm_ioctl.c says where).
  */
 #ifndef DISPLAY_BRIDGE_DRM_IOCTL_H
 #define DISPLAY_BRIDGE_DRM_IOCTL_H
@@ -47,7 +48,8 @@ DRM_IOCTL_HANDLER(drm_set_property);
 DRM_IOCTL_HANDLER(drm_get_object_properties);
 DRM_IOCTL_HANDLER(drm_get_blob);
 
-/* The properties of the connector in SLOT as CARD sees it: ids and values. Returns how many (at most DRM_CONNECTOR_PROPERTIES). */
+/* The properties of the connector in SLOT as CARD sees it: ids and values. Returns how many (at
+ * most DRM_CONNECTOR_PROPERTIES). */
 #define DRM_CONNECTOR_PROPERTIES 2
 uint32_t drm_connector_properties(const struct card *card, uint32_t slot,
 		uint32_t ret_ids[DRM_CONNECTOR_PROPERTIES],

@@ -1,6 +1,7 @@
 /*
- * Reads of KMS objects: answered from kms.c's model and the handle's VT, never by the agent. GETCONNECTOR is on
- * the hot path (twice a frame): what it answers lies ready in the slot and the topology.
+ * Reads of KMS objects: answered from kms.c's model and the handle's VT, never by the agent.
+ * GETCONNECTOR is on the hot path (twice a frame): what it answers lies ready in the slot and the
+ * topology.
  */
 #include <errno.h>
 

@@ -1,6 +1,6 @@
 /*
- * Properties and blobs: EDID and DPMS of connectors, the type of planes. The properties of atomic clients are not shown, as on
- * Linux to a client that did not ask for ATOMIC.
+ * Properties and blobs: EDID and DPMS of connectors, the type of planes. The properties of atomic
+ * clients are not shown, as on Linux to a client that did not ask for ATOMIC.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -128,7 +128,8 @@ static bool type_matches(enum kms_kind kind, uint32_t untrusted_type)
 	}
 }
 
-/* The properties of an object. Returns their count, -ENOENT, or -EINVAL for an object that has none. */
+/* The properties of an object. Returns their count, -ENOENT, or -EINVAL for an object that has
+ * none. */
 static int object_properties(const struct card *card, uint32_t id, uint32_t type,
 		uint32_t ret_ids[DRM_CONNECTOR_PROPERTIES],
 		uint64_t ret_values[DRM_CONNECTOR_PROPERTIES])

@@ -1,4 +1,5 @@
-/* Framebuffers. Invariant: width, height, pitch and offset were checked against the buffer, which never changes. */
+/* Framebuffers. Invariant: width, height, pitch and offset were checked against the buffer, which
+ * never changes. */
 #include "schemes/display-bridge/fb.h"
 
 #include <errno.h>

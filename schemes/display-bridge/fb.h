@@ -1,6 +1,6 @@
 /*
- * Framebuffers: a buffer and how it is to be read. Found by id from every handle, owned by one (RMFB,
- * CLOSEFB, and its close), and alive while a CRTC shows them.
+ * Framebuffers: a buffer and how it is to be read. Found by id from every handle, owned by one
+ * (RMFB, CLOSEFB, and its close), and alive while a CRTC shows them.
  */
 #ifndef DISPLAY_BRIDGE_FB_H
 #define DISPLAY_BRIDGE_FB_H
@@ -41,8 +41,8 @@ struct fb_layout {
 };
 
 /*
- * Makes a framebuffer of BUFFER with a new id; the caller owns the one reference. Returns 0, -EINVAL when the format is unknown or a row would
- * lie outside the buffer, or -ENOMEM.
+ * Makes a framebuffer of BUFFER with a new id; the caller owns the one reference. Returns 0,
+ * -EINVAL when the format is unknown or a row would lie outside the buffer, or -ENOMEM.
  */
 int fb_create(struct fb_table *table, struct kms *kms, struct buffer *buffer,
 		const struct fb_layout *layout, struct fb **ret_fb);

@@ -1,7 +1,8 @@
 /*
- * The handshake with inputd and the VT events. Invariant: once the newer generation has our capability, the thread that serves the
- * scheme makes no request to inputd any more, since inputd waits for us in its calls. The handshake itself, which does wait for inputd, runs in a short thread
- * while the loop already serves.
+ * The handshake with inputd and the VT events. Invariant: once the newer generation has our
+ * capability, the thread that serves the scheme makes no request to inputd any more, since inputd
+ * waits for us in its calls. The handshake itself, which does wait for inputd, runs in a short
+ * thread while the loop already serves.
  */
 #include "schemes/display-bridge/inputd.h"
 

@@ -1,6 +1,6 @@
 /*
- * inputd, which says which VT is active (redox-abi.md 5.2). Two generations: the newer takes a capability of ours and calls it (inputd_event), the
- * older is read from.
+ * inputd, which says which VT is active (redox-abi.md 5.2). Two generations: the newer takes a
+ * capability of ours and calls it (inputd_event), the older is read from.
  */
 #ifndef DISPLAY_BRIDGE_INPUTD_H
 #define DISPLAY_BRIDGE_INPUTD_H
@@ -40,7 +40,8 @@ struct inputd {
 	size_t thread_fd;
 };
 
-/* Offers NAME, a registered scheme, as a display. Returns 0, also when there is no inputd, or a negative errno. */
+/* Offers NAME, a registered scheme, as a display. Returns 0, also when there is no inputd, or a
+ * negative errno. */
 int inputd_start(struct inputd *inputd, struct loop *loop, struct scheme *scheme, const char *name,
 		struct vts *vts);
 void inputd_finish(struct inputd *inputd);
@@ -48,7 +49,8 @@ void inputd_finish(struct inputd *inputd);
 /* A call of the newer generation. Returns 0, or -EINVAL for what is no VT event. */
 int inputd_event(struct inputd *inputd, const uint8_t *payload, size_t length);
 
-/* Reads events of the older generation that are there and were not announced; does nothing with the newer. */
+/* Reads events of the older generation that are there and were not announced; does nothing with the
+ * newer. */
 void inputd_poll(struct inputd *inputd);
 
 #endif

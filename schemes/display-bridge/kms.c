@@ -1,6 +1,7 @@
 /*
- * The object model. Invariant: slots that are present refer each to another connector of the topology,
- * and every connector of the topology has one (there are twice as many slots as connectors).
+ * The object model. Invariant: slots that are present refer each to another connector of the
+ * topology, and every connector of the topology has one (there are twice as many slots as
+ * connectors).
  */
 #include "schemes/display-bridge/kms.h"
 

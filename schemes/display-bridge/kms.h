@@ -1,10 +1,10 @@
 /*
- * The object model that clients see: connectors, encoders, CRTCs, planes, properties, the EDID blobs,
- * and their ids. Made of a topology; every read ioctl is answered from here.
+ * The object model that clients see: connectors, encoders, CRTCs, planes, properties, the EDID
+ * blobs, and their ids. Made of a topology; every read ioctl is answered from here.
  *
  * Ids outlive the agent and changes of the topology: CRTCs and planes go by index, connectors (each
- * with an encoder of its own) by name, each name in a slot that it keeps. Blobs and framebuffers share
- * a counter (kms_id_next).
+ * with an encoder of its own) by name, each name in a slot that it keeps. Blobs and framebuffers
+ * share a counter (kms_id_next).
  */
 #ifndef DISPLAY_BRIDGE_KMS_H
 #define DISPLAY_BRIDGE_KMS_H
@@ -65,7 +65,8 @@ void kms_init(struct kms *kms);
  */
 void kms_apply(struct kms *kms, const struct topology *topology, uint32_t *ret_changed);
 
-/* What ID is, and its index (CRTC or plane) or slot (connector, encoder); NONE when there is no such object. */
+/* What ID is, and its index (CRTC or plane) or slot (connector, encoder); NONE when there is no
+ * such object. */
 enum kms_kind kms_find(const struct kms *kms, uint32_t id, uint32_t *ret_index);
 
 /* The index of CRTC ID, or -ENOENT. */

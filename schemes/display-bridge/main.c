@@ -1,6 +1,7 @@
 /*
- * display-bridge: shows the monitors of a Linux driver VM as a Redox display scheme. Here: options, the order of start and end. Everything
- * is opened before the scheme is registered (redox-abi.md 1.5, rule A).
+ * display-bridge: shows the monitors of a Linux driver VM as a Redox display scheme. Here: options,
+ * the order of start and end. Everything is opened before the scheme is registered (redox-abi.md
+ * 1.5, rule A).
  */
 #include <errno.h>
 #include <getopt.h>

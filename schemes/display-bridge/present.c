@@ -1,10 +1,11 @@
 /*
- * The active VT's way to the agent. Invariant: at most one commit is under way per CRTC; what changes
- * meanwhile is merged into crtc.pending and crtc.damage; crtc.done never passes crtc.changed, and whoever
- * waits for a change is answered when done reaches it, or the link goes down.
+ * The active VT's way to the agent. Invariant: at most one commit is under way per CRTC; what
+ * changes meanwhile is merged into crtc.pending and crtc.damage; crtc.done never passes
+ * crtc.changed, and whoever waits for a change is answered when done reaches it, or the link goes
+ * down.
  *
- * Nothing is sent from inside an ioctl: a change asks for a kick at the end of the loop's turn, so DIRTYFB
- * returns at once and the clips of one batch of requests travel together.
+ * Nothing is sent from inside an ioctl: a change asks for a kick at the end of the loop's turn, so
+ * DIRTYFB returns at once and the clips of one batch of requests travel together.
  */
 #include "schemes/display-bridge/present.h"
 
@@ -180,7 +181,8 @@ static bool wait_is_over(const struct present *present, const struct present_wai
 	return present->cursor_synced >= wait->cursor;
 }
 
-/* Answers who waits no longer: RESULT to those that wait for the driver's judgement, 0 to the others. */
+/* Answers who waits no longer: RESULT to those that wait for the driver's judgement, 0 to the
+ * others. */
 static void waits_answer(struct present *present, int result)
 {
 	struct present_wait **at = &present->waits;
@@ -354,7 +356,8 @@ static int commit_start(struct present *present, uint32_t index)
 	return 0;
 }
 
-/* Sends pixels of the commit under way until the link is full. Returns bytes, or the error of the link. */
+/* Sends pixels of the commit under way until the link is full. Returns bytes, or the error of the
+ * link. */
 static ssize_t commit_stream(struct present *present, uint32_t index)
 {
 	struct present_commit *commit = &present->crtcs[index].commit;
@@ -464,8 +467,8 @@ static int cursors_pump(struct present *present)
 }
 
 /*
- * Starts commits: first those that switch a CRTC off, so that a connector which moves to another CRTC is
- * free when that one asks for it.
+ * Starts commits: first those that switch a CRTC off, so that a connector which moves to another
+ * CRTC is free when that one asks for it.
  */
 static int commits_pump(struct present *present)
 {

@@ -1,14 +1,14 @@
 /*
- * What the agent is told: the active VT's state as commits with the pixels that changed, cursors, and who
- * waits for it to be on the screen.
+ * What the agent is told: the active VT's state as commits with the pixels that changed, cursors,
+ * and who waits for it to be on the screen.
  *
  *   per CRTC:  settled ──change──► pending ──commit, pixels──► under way ──commit_done──► settled
  *                                     ▲                            │ changes meanwhile are merged
  *                                     └────────────────────────────┘
  *
- * Without an agent ("down") nothing is kept but the state itself: when one is there again, everything is
- * sent. Pixels are read from the clients' buffers at the time they are sent, and only as fast as the link
- * takes them.
+ * Without an agent ("down") nothing is kept but the state itself: when one is there again,
+ * everything is sent. Pixels are read from the clients' buffers at the time they are sent, and only
+ * as fast as the link takes them.
  */
 #ifndef DISPLAY_BRIDGE_PRESENT_H
 #define DISPLAY_BRIDGE_PRESENT_H
@@ -85,8 +85,9 @@ void present_damage(struct present *present, uint32_t index, const struct damage
 void present_cursor(struct present *present, uint32_t index, bool image);
 
 /*
- * Parks REQUEST until CRTC INDEX's newest state has been judged by the driver (its errno is the answer), or until
- * everything is on the screen (the answer is 0). Returns SCHEME_PARK, 0 when there is nothing to wait for, or -ENOMEM.
+ * Parks REQUEST until CRTC INDEX's newest state has been judged by the driver (its errno is the
+ * answer), or until everything is on the screen (the answer is 0). Returns SCHEME_PARK, 0 when
+ * there is nothing to wait for, or -ENOMEM.
  */
 int64_t present_wait_crtc(struct present *present, struct request *request, uint32_t index);
 int64_t present_wait_all(struct present *present, struct request *request);

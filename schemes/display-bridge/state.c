@@ -1,6 +1,7 @@
 /*
- * The state file: a header and the struct as it lies in memory, with a checksum. It is written in place (no path is opened while the scheme
- * is served), so a torn file is possible; the checksum tells, and the file then counts as missing. It is not trusted beyond that: sizes and counts are
+ * The state file: a header and the struct as it lies in memory, with a checksum. It is written in
+ * place (no path is opened while the scheme is served), so a torn file is possible; the checksum
+ * tells, and the file then counts as missing. It is not trusted beyond that: sizes and counts are
  * checked as those of a peer.
  */
 #include "schemes/display-bridge/state.h"

@@ -1,4 +1,5 @@
-/* The status text. Names that come from the agent or from clients are printed with control characters replaced. */
+/* The status text. Names that come from the agent or from clients are printed with control
+ * characters replaced. */
 #include "schemes/display-bridge/status.h"
 
 #include <errno.h>

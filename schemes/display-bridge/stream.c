@@ -1,7 +1,8 @@
 /*
- * The stream of pixels. Every row that is sent lies inside its framebuffer: the rectangles are inside the mode, the mode (with x and y) inside the
- * framebuffer (SETCRTC saw to it), the framebuffer inside its buffer. The client may write meanwhile: what
- * arrives is then a mixture, repaired by the damage that the client declares afterwards.
+ * The stream of pixels. Every row that is sent lies inside its framebuffer: the rectangles are
+ * inside the mode, the mode (with x and y) inside the framebuffer (SETCRTC saw to it), the
+ * framebuffer inside its buffer. The client may write meanwhile: what arrives is then a mixture,
+ * repaired by the damage that the client declares afterwards.
  */
 #include "schemes/display-bridge/stream.h"
 

@@ -1,6 +1,6 @@
 /*
- * Topology messages, put together and checked across messages: the generated decoder has checked the
- * fields one by one, here the counts, the order, the references and the uniqueness of names.
+ * Topology messages, put together and checked across messages: the generated decoder has checked
+ * the fields one by one, here the counts, the order, the references and the uniqueness of names.
  */
 #include "schemes/display-bridge/topology.h"
 

@@ -1,6 +1,6 @@
 /*
- * What the agent's device has, as its topology messages say it; checked and complete, or not there at
- * all. Also what is kept between runs (state.h), and what stands in before the first agent.
+ * What the agent's device has, as its topology messages say it; checked and complete, or not there
+ * at all. Also what is kept between runs (state.h), and what stands in before the first agent.
  */
 #ifndef DISPLAY_BRIDGE_TOPOLOGY_H
 #define DISPLAY_BRIDGE_TOPOLOGY_H

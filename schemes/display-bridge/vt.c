@@ -1,6 +1,6 @@
 /*
- * Virtual terminals. Invariant: every fb in a state is a reference; a change of the active VT's state
- * reaches present.c in the same call, a change of another VT's state reaches nobody.
+ * Virtual terminals. Invariant: every fb in a state is a reference; a change of the active VT's
+ * state reaches present.c in the same call, a change of another VT's state reaches nobody.
  */
 #include "schemes/display-bridge/vt.h"
 

@@ -1,10 +1,10 @@
 /*
- * The state of each virtual terminal: what its CRTCs show, its cursors, DPMS. The active VT's state is
- * what the monitors show; the others are recorded (redox-abi.md 4.6).
+ * The state of each virtual terminal: what its CRTCs show, its cursors, DPMS. The active VT's state
+ * is what the monitors show; the others are recorded (redox-abi.md 4.6).
  *
- * Which VT is active is said by inputd. As long as inputd has said nothing (there is none, or another
- * display is selected), the VT that last had a picture set is active, and when its handles close, the one
- * before it.
+ * Which VT is active is said by inputd. As long as inputd has said nothing (there is none, or
+ * another display is selected), the VT that last had a picture set is active, and when its handles
+ * close, the one before it.
  */
 #ifndef DISPLAY_BRIDGE_VT_H
 #define DISPLAY_BRIDGE_VT_H
@@ -65,7 +65,8 @@ struct vts {
 void vts_init(struct vts *vts, struct kms *kms, struct fb_table *fbs, struct present *present);
 void vts_finish(struct vts *vts);
 
-/* A handle of VT NUMBER opens: its state, made when new. Returns 0, -ENOSPC above LIMIT_VTS, -ENOMEM. */
+/* A handle of VT NUMBER opens: its state, made when new. Returns 0, -ENOSPC above LIMIT_VTS,
+ * -ENOMEM. */
 int vt_open(struct vts *vts, uint64_t number, struct vt **ret_vt);
 
 /* A handle closes, its framebuffers are gone; the last one takes the state along. */
@@ -80,12 +81,13 @@ bool vt_is_active(const struct vts *vts, const struct vt *vt);
 void vt_activate(struct vts *vts, uint64_t number);
 
 /*
- * Sets what CRTC INDEX shows (STATE is copied, a reference to its fb taken); connectors leave the other
- * CRTCs. Checked by the caller. The change is sent when the VT is active.
+ * Sets what CRTC INDEX shows (STATE is copied, a reference to its fb taken); connectors leave the
+ * other CRTCs. Checked by the caller. The change is sent when the VT is active.
  */
 void vt_set_crtc(struct vts *vts, struct vt *vt, uint32_t index, const struct crtc_state *state);
 
-/* Shows another picture in the mode that is set: STATE differs from what is shown by fb, x and y alone. */
+/* Shows another picture in the mode that is set: STATE differs from what is shown by fb, x and y
+ * alone. */
 void vt_flip(struct vts *vts, struct vt *vt, uint32_t index, const struct crtc_state *state);
 
 /* The driver took or refused the state with SERIAL: keep it, or go back. */
@@ -95,7 +97,8 @@ void vt_refuse(struct vts *vts, struct vt *vt, uint32_t index, uint64_t serial);
 /* FB is taken away by its owner: CRTCs that show it go off. */
 void vt_drop_fb(struct vts *vts, struct fb *fb);
 
-/* Whether a monitor should be lit: there is a framebuffer and a connector that is not switched off by DPMS. */
+/* Whether a monitor should be lit: there is a framebuffer and a connector that is not switched off
+ * by DPMS. */
 bool vt_crtc_is_lit(const struct vt *vt, uint32_t index);
 
 /* The CRTC of VT that drives the connector in SLOT, or -ENOENT. */

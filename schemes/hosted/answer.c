@@ -1,6 +1,6 @@
 /*
- * Answers of the daemon, one record at a time, checked as the kernel checks them (redox-abi.md 2.4 as corrected by
- * redox-run.md 2.4). An answer whose caller is gone is taken all the same.
+ * Answers of the daemon, one record at a time, checked as the kernel checks them (redox-abi.md 2.4
+ * as corrected by redox-run.md 2.4). An answer whose caller is gone is taken all the same.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -83,8 +83,8 @@ static void answer_open(
 	answer_send(kernel, ticket, &answer, NULL, 0);
 }
 
-/* The reply address has to lie in memory that can be shared; what the kernel would do to a private writable mapping is fatal
- * (redox-run.md 2.5). */
+/* The reply address has to lie in memory that can be shared; what the kernel would do to a private
+ * writable mapping is fatal (redox-run.md 2.5). */
 static void answer_map(struct kernel *kernel, struct ticket *ticket, uint64_t address)
 {
 	struct message_answer answer = {0};
@@ -178,7 +178,8 @@ static int answer_regular(
 	return 0;
 }
 
-/* CQE 1: the descriptor goes to the client. Its number here stays taken until the daemon closes it (redox-abi.md 1.8). */
+/* CQE 1: the descriptor goes to the client. Its number here stays taken until the daemon closes it
+ * (redox-abi.md 1.8). */
 static int answer_with_fd(struct kernel *kernel, struct ticket *ticket, uint64_t number)
 {
 	struct message_answer answer = {0};
@@ -218,7 +219,8 @@ static void answer_with_fds(struct kernel *kernel, struct ticket *ticket)
 	}
 }
 
-/* CQE 3: the first descriptor of a Sendfd, to a number of the daemon's choice; does not answer (redox-abi.md 2.4). */
+/* CQE 3: the first descriptor of a Sendfd, to a number of the daemon's choice; does not answer
+ * (redox-abi.md 2.4). */
 static int answer_obtain(struct ticket *ticket, uint64_t slot)
 {
 	if (ticket->opcode != SCHEME_OP_SENDFD || !ticket->fd_count || slot > INT32_MAX) {

@@ -1,6 +1,7 @@
 /*
- * A call is one packet there and one back. Its buffer travels in the packets, in a memfd when it is large, and not at all
- * where whole pages of it are memory that can be shared: the daemon then sees the client's own (redox-abi.md 2.5).
+ * A call is one packet there and one back. Its buffer travels in the packets, in a memfd when it is
+ * large, and not at all where whole pages of it are memory that can be shared: the daemon then sees
+ * the client's own (redox-abi.md 2.5).
  */
 #include <errno.h>
 #include <fcntl.h>

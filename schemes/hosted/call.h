@@ -28,8 +28,8 @@ struct call {
 /* Makes the call over this thread's channel. Returns the value or a negative errno. */
 int64_t call_make(struct peer *peer, struct call *call);
 
-/* Makes it over a connection of the caller's: KIND is MESSAGE_REQUEST or MESSAGE_OPEN, SERIAL is new on it. *RET_RESTART:
- * -EINTR means that it is to be made again. */
+/* Makes it over a connection of the caller's: KIND is MESSAGE_REQUEST or MESSAGE_OPEN, SERIAL is
+ * new on it. *RET_RESTART: -EINTR means that it is to be made again. */
 int64_t call_over(int socket, enum message_kind kind, uint64_t serial, uint64_t own_inode,
 		struct call *call, bool *ret_restart);
 

@@ -1,4 +1,5 @@
-/* A thread's channels are in a list of its own; the list of all is for fork's child, where the other threads' remain. */
+/* A thread's channels are in a list of its own; the list of all is for fork's child, where the
+ * other threads' remain. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Connections that carry requests, one for each thread and scheme, so that processes and threads that share a handle do not
- * take each other's answers. A child of fork makes its own.
+ * Connections that carry requests, one for each thread and scheme, so that processes and threads
+ * that share a handle do not take each other's answers. A child of fork makes its own.
  */
 #ifndef HOSTED_CHANNEL_H
 #define HOSTED_CHANNEL_H
@@ -19,7 +19,8 @@ struct channel {
 	struct channel *all_next, **all_link; // of the process
 };
 
-/* A connection of this thread to PEER, for one request. Returns 0 or a negative errno: -ENODEV, the daemon is dead. */
+/* A connection of this thread to PEER, for one request. Returns 0 or a negative errno: -ENODEV, the
+ * daemon is dead. */
 int channel_take(struct peer *peer, struct channel **ret_channel);
 
 /* Gives it back; BROKEN closes it. */

@@ -1,6 +1,6 @@
 /*
- * With REDOX_HOSTED_CLOCK=hostile the monotonic clock steps back by up to 80 ms now and then, as Redox's does (redox-run.md
- * 1.7). It never runs ahead of the real one.
+ * With REDOX_HOSTED_CLOCK=hostile the monotonic clock steps back by up to 80 ms now and then, as
+ * Redox's does (redox-run.md 1.7). It never runs ahead of the real one.
  */
 #include <dlfcn.h>
 #include <stdatomic.h>

@@ -1,9 +1,9 @@
 /*
- * One connection of a client: a handle, or a channel that carries the requests of one thread. Whatever a client sends that is
- * not exactly as expected ends its connection, never the daemon.
+ * One connection of a client: a handle, or a channel that carries the requests of one thread.
+ * Whatever a client sends that is not exactly as expected ends its connection, never the daemon.
  *
- * The end of a connection is how the death of its owner shows: no Cancel for what was under way, then CloseMsg for the handles
- * that went (redox-run.md 2.4).
+ * The end of a connection is how the death of its owner shows: no Cancel for what was under way,
+ * then CloseMsg for the handles that went (redox-run.md 2.4).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -254,7 +254,8 @@ static int connection_cut(struct kernel *kernel, struct ticket *ticket)
 	return piece_cut(kernel, ticket->mapping, ticket->offset, ticket->size);
 }
 
-/* Returns a description for MESSAGE, or NULL. A handle that the daemon just made may still wait to be accepted. */
+/* Returns a description for MESSAGE, or NULL. A handle that the daemon just made may still wait to
+ * be accepted. */
 static struct description *connection_find(struct kernel *kernel, const struct message *message)
 {
 	if (message->mapping) {

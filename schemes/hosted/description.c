@@ -1,6 +1,6 @@
 /*
- * Open file descriptions. The daemon is told CloseMsg once, when the last descriptor, mapping, name and living caller is gone
- * (redox-abi.md 1.4, redox-run.md 1.2).
+ * Open file descriptions. The daemon is told CloseMsg once, when the last descriptor, mapping, name
+ * and living caller is gone (redox-abi.md 1.4, redox-run.md 1.2).
  */
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -76,7 +76,8 @@ void description_add_root(struct kernel *kernel, struct description *description
 	kernel->roots = root;
 }
 
-/* "when a name is removed ... the serving daemon gets CloseMsg with the root's id" (redox-run.md 1.2) */
+/* "when a name is removed ... the serving daemon gets CloseMsg with the root's id" (redox-run.md
+ * 1.2) */
 void description_remove_root(struct kernel *kernel, uint64_t inode)
 {
 	for (struct root_name **link = &kernel->roots; *link; link = &(*link)->next) {
@@ -90,7 +91,8 @@ void description_remove_root(struct kernel *kernel, uint64_t inode)
 	}
 }
 
-/* redox-abi.md 2.4 number 2, 2.6. A handle can always be written; a byte in its socket says that it can be read. */
+/* redox-abi.md 2.4 number 2, 2.6. A handle can always be written; a byte in its socket says that it
+ * can be read. */
 void description_wake(struct kernel *kernel, uint64_t id, uint32_t events)
 {
 	struct description *description = kernel->by_id[id % KERNEL_BUCKETS];

@@ -1,5 +1,5 @@
-/* A table by number. Numbers are closed by redox_close_v1; one closed behind its back is forgotten when it comes back by an
- * open of ours. */
+/* A table by number. Numbers are closed by redox_close_v1; one closed behind its back is forgotten
+ * when it comes back by an open of ours. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>

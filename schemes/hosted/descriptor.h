@@ -1,6 +1,6 @@
 /*
- * What the numbers of this process are that Linux has no name for: scheme sockets, the creation capability, the namespace,
- * and numbers that CQE 1 took away.
+ * What the numbers of this process are that Linux has no name for: scheme sockets, the creation
+ * capability, the namespace, and numbers that CQE 1 took away.
  */
 #ifndef HOSTED_DESCRIPTOR_H
 #define HOSTED_DESCRIPTOR_H
@@ -31,7 +31,8 @@ struct kernel *descriptor_socket(size_t fd);
 /* Says what FD is from now on. KERNEL with DESCRIPTOR_SOCKET alone. Returns 0 or -EMFILE. */
 int descriptor_set(int fd, enum descriptor_kind kind, struct kernel *kernel);
 
-/* The kernel gives FD away. Its number stays, useless, until redox_close_v1, which answers EBADF (redox-abi.md 1.8). */
+/* The kernel gives FD away. Its number stays, useless, until redox_close_v1, which answers EBADF
+ * (redox-abi.md 1.8). */
 void descriptor_take(int fd);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * Two things at once. Handles: whoever waits for one subscribes to it, with the errno of the scheme's refusal. Scheme sockets:
- * the descriptors within are put into the waiter's epoll set themselves; a set within a set would wake the daemon on another
- * processor each time, which costs more than the call.
+ * Two things at once. Handles: whoever waits for one subscribes to it, with the errno of the
+ * scheme's refusal. Scheme sockets: the descriptors within are put into the waiter's epoll set
+ * themselves; a set within a set would wake the daemon on another processor each time, which costs
+ * more than the call.
  *
- * With REDOX_HOSTED_EVENTS=edge epoll is as on Redox for all descriptors: an event comes once, and there
- * is no HUP or ERR (redox-abi.md 1.7).
+ * With REDOX_HOSTED_EVENTS=edge epoll is as on Redox for all descriptors: an event comes once, and
+ * there is no HUP or ERR (redox-abi.md 1.7).
  *
  * The union of several waiters' masks is not kept: the last one counts.
  */
@@ -254,7 +255,8 @@ __attribute__((visibility("default"))) int epoll_wait(
 	return got;
 }
 
-/* "each call sends one Fevent(mask) and never Fevent(0)"; with a dead daemon it fails (redox-run.md 1.7). */
+/* "each call sends one Fevent(mask) and never Fevent(0)"; with a dead daemon it fails (redox-run.md
+ * 1.7). */
 __attribute__((visibility("default"))) int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
 	for (nfds_t i = 0; i < count; i++) {

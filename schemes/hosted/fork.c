@@ -1,6 +1,7 @@
 /*
- * Fork drops the mappings of schemes and asks for each shared one again, in the parent's name; a refusal makes fork fail
- * (redox-run.md 2.5). The requests go over a fresh connection that becomes the child's: what it owns goes when the child does.
+ * Fork drops the mappings of schemes and asks for each shared one again, in the parent's name; a
+ * refusal makes fork fail (redox-run.md 2.5). The requests go over a fresh connection that becomes
+ * the child's: what it owns goes when the child does.
  */
 #include <errno.h>
 #include <dlfcn.h>

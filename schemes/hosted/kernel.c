@@ -1,8 +1,9 @@
 /*
- * A scheme socket: an epoll descriptor that holds the listening socket and all connections, so that the daemon's loop can wait
- * for it. The daemon's reads and writes do the kernel's work.
+ * A scheme socket: an epoll descriptor that holds the listening socket and all connections, so that
+ * the daemon's loop can wait for it. The daemon's reads and writes do the kernel's work.
  *
- * It is readable as long as anything is to be read: records that did not fit into the daemon's buffer keep a pipe readable.
+ * It is readable as long as anything is to be read: records that did not fit into the daemon's
+ * buffer keep a pipe readable.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -197,8 +198,8 @@ static void kernel_gather(struct kernel *kernel)
 	struct epoll_event events[KERNEL_EVENTS];
 
 	/*
-	 * Who asked last most often asks next. That one is looked at first, and the others not in each turn when the
-	 * daemon will be told of them again anyway.
+	 * Who asked last most often asks next. That one is looked at first, and the others not in
+	 * each turn when the daemon will be told of them again anyway.
 	 */
 	if (kernel->hot && kernel->hot_rounds < KERNEL_HOT_ROUNDS) {
 		if (kernel->drained) {

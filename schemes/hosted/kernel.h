@@ -1,9 +1,9 @@
 /*
- * The simulated kernel of one scheme: it lives in the daemon's process and works only while the daemon reads or writes its
- * scheme socket. Private to this folder.
+ * The simulated kernel of one scheme: it lives in the daemon's process and works only while the
+ * daemon reads or writes its scheme socket. Private to this folder.
  *
- * All of it is guarded by kernel.lock. Connections that end while events are being looked at are freed at the end of that
- * round (kernel.dead).
+ * All of it is guarded by kernel.lock. Connections that end while events are being looked at are
+ * freed at the end of that round (kernel.dead).
  */
 #ifndef HOSTED_KERNEL_H
 #define HOSTED_KERNEL_H
@@ -120,11 +120,12 @@ void kernel_destroy(struct kernel *kernel);
 int64_t kernel_read(struct kernel *kernel, uint8_t *destination, size_t length);
 int64_t kernel_write(struct kernel *kernel, const uint8_t *source, size_t length);
 
-/* Makes a descriptor of the own scheme with a number of the daemon's choice (redox-abi.md 1.2). Returns it or a negative
- * errno. */
+/* Makes a descriptor of the own scheme with a number of the daemon's choice (redox-abi.md 1.2).
+ * Returns it or a negative errno. */
 int kernel_adopt(struct kernel *kernel, const struct scheme_new_fd_params *params);
 
-/* FD calls on the scheme socket: fetch and attach (redox-abi.md 2.7). Return the count or a negative errno. */
+/* FD calls on the scheme socket: fetch and attach (redox-abi.md 2.7). Return the count or a
+ * negative errno. */
 int64_t kernel_obtain_fds(struct kernel *kernel, uint32_t tag, uint64_t *slots, size_t count);
 int64_t kernel_move_fds(
 		struct kernel *kernel, uint32_t tag, const uint64_t *fds, size_t count, bool clone);
@@ -161,7 +162,8 @@ void description_hold(struct description *description);
 /* The last one gone is told to the daemon by CloseMsg. */
 void description_release(struct kernel *kernel, struct description *description);
 
-/* The description that a client knows by the inode of a handle or of a root in the namespace; NULL if there is none. */
+/* The description that a client knows by the inode of a handle or of a root in the namespace; NULL
+ * if there is none. */
 struct description *description_find(struct kernel *kernel, uint64_t inode);
 void description_add_root(struct kernel *kernel, struct description *description, uint64_t inode);
 void description_remove_root(struct kernel *kernel, uint64_t inode);
@@ -175,10 +177,12 @@ void description_wake(struct kernel *kernel, uint64_t id, uint32_t events);
 struct ticket *ticket_take(struct kernel *kernel);
 void ticket_free(struct kernel *kernel, struct ticket *ticket);
 
-/* The unanswered one of TAG; otherwise *RET_ERRNO says why (redox-run.md 2.4: bad tag EBADFD, answered twice EINVAL). */
+/* The unanswered one of TAG; otherwise *RET_ERRNO says why (redox-run.md 2.4: bad tag EBADFD,
+ * answered twice EINVAL). */
 struct ticket *ticket_find(struct kernel *kernel, uint32_t tag, int *ret_errno);
 
-/* Makes the client's buffer visible as MESSAGE describes it. FD is the memfd or -1. Returns 0 or a negative errno. */
+/* Makes the client's buffer visible as MESSAGE describes it. FD is the memfd or -1. Returns 0 or a
+ * negative errno. */
 int ticket_map_buffer(struct ticket *ticket, const struct message *message, const uint8_t *bytes,
 		size_t size, int fd);
 
@@ -187,7 +191,8 @@ struct piece *piece_find(struct kernel *kernel, uint64_t mapping, uint64_t offse
 int piece_add(struct kernel *kernel, struct connection *owner, struct description *description,
 		uint64_t mapping, uint64_t offset, uint64_t size, uint32_t flags);
 
-/* Takes OFFSET..+SIZE out of a mapping. Returns 0 or -EINVAL; the description is released when the daemon has answered. */
+/* Takes OFFSET..+SIZE out of a mapping. Returns 0 or -EINVAL; the description is released when the
+ * daemon has answered. */
 int piece_cut(struct kernel *kernel, uint64_t mapping, uint64_t offset, uint64_t size);
 
 /* OWNER died: its pieces are unmapped. */

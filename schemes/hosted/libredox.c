@@ -1,6 +1,7 @@
 /*
- * The symbols of libredox.h: each looks what its descriptor is and passes on to the simulated kernel, to a daemon, or to
- * Linux. Access modes are not checked here: the kernel does not enforce them (redox-run.md 2.5).
+ * The symbols of libredox.h: each looks what its descriptor is and passes on to the simulated
+ * kernel, to a daemon, or to Linux. Access modes are not checked here: the kernel does not enforce
+ * them (redox-run.md 2.5).
  */
 #include <errno.h>
 #include <fcntl.h>

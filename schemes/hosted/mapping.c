@@ -1,6 +1,6 @@
 /*
- * redox_mmap_v1 and redox_munmap_v1. All shared memory has a file behind it, so that a daemon's memory can go to its clients
- * (redox-abi.md 2.5).
+ * redox_mmap_v1 and redox_munmap_v1. All shared memory has a file behind it, so that a daemon's
+ * memory can go to its clients (redox-abi.md 2.5).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -316,7 +316,8 @@ int64_t mapping_create(void *address, size_t length, uint32_t prot, uint32_t fla
 	return error ? error : mapping_scheme(address, size, prot, flags, peer, inode, offset);
 }
 
-/* Takes START..END out of REGION, which may leave two. Returns the change of the number of ranges, or a negative errno. */
+/* Takes START..END out of REGION, which may leave two. Returns the change of the number of ranges,
+ * or a negative errno. */
 static int region_cut(struct region *region, uintptr_t start, uintptr_t end, int *ret_change)
 {
 	uintptr_t region_end = region->address + region->size;
@@ -341,7 +342,8 @@ static int region_cut(struct region *region, uintptr_t start, uintptr_t end, int
 	return 0;
 }
 
-/* One range within ADDRESS..+SIZE is cut and its scheme told. Returns 1, 0 when there is none, or a negative errno. */
+/* One range within ADDRESS..+SIZE is cut and its scheme told. Returns 1, 0 when there is none, or a
+ * negative errno. */
 static int mapping_remove_one(uintptr_t address, size_t size)
 {
 	struct region *region;

@@ -1,4 +1,5 @@
-/* Packets between clients and the simulated kernel, with descriptors. A packet that does not fit is an error, never a part. */
+/* Packets between clients and the simulated kernel, with descriptors. A packet that does not fit is
+ * an error, never a part. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

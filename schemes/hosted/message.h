@@ -1,9 +1,10 @@
 /*
- * What clients and the simulated kernel (which lives in the daemon's process) say to each other: one SOCK_SEQPACKET packet a
- * message, a struct and then the bytes of a buffer. Nothing here exists on Redox.
+ * What clients and the simulated kernel (which lives in the daemon's process) say to each other:
+ * one SOCK_SEQPACKET packet a message, a struct and then the bytes of a buffer. Nothing here exists
+ * on Redox.
  *
- * A connection's first message says what it is: OPEN and ADOPT make it a handle, REQUEST a channel. It has at most one
- * request under way.
+ * A connection's first message says what it is: OPEN and ADOPT make it a handle, REQUEST a channel.
+ * It has at most one request under way.
  */
 #ifndef HOSTED_MESSAGE_H
 #define HOSTED_MESSAGE_H
@@ -65,23 +66,25 @@ enum message_access { MESSAGE_IN = 1, MESSAGE_OUT = 2, MESSAGE_IS_PATH = 4, MESS
 /* What the request OPCODE of a client is: enum message_access, 0 if no client sends it. */
 unsigned message_access(uint8_t opcode);
 
-/* How a buffer at ADDRESS falls into pages: bytes before the first whole one, of whole ones, and after them. */
+/* How a buffer at ADDRESS falls into pages: bytes before the first whole one, of whole ones, and
+ * after them. */
 struct message_pages {
 	size_t head, middle, tail;
 };
 struct message_pages message_pages(uint64_t address, size_t length);
 
 /*
- * Sends HEADER and up to two pieces of bytes with descriptors (borrowed). Returns 0 or a negative errno. FLAGS as sendmsg's;
- * never raises SIGPIPE.
+ * Sends HEADER and up to two pieces of bytes with descriptors (borrowed). Returns 0 or a negative
+ * errno. FLAGS as sendmsg's; never raises SIGPIPE.
  */
 struct iovec;
 int message_send(int socket, struct iovec *pieces, size_t count, const int *fds, size_t fd_count,
 		int flags);
 
 /*
- * Receives one packet into PIECES; *RET_FD_COUNT descriptors (CLOEXEC) in FDS, which has MESSAGE_FDS_MAX entries. Returns the
- * bytes, 0 at the end, or a negative errno (-EMSGSIZE: it was longer).
+ * Receives one packet into PIECES; *RET_FD_COUNT descriptors (CLOEXEC) in FDS, which has
+ * MESSAGE_FDS_MAX entries. Returns the bytes, 0 at the end, or a negative errno (-EMSGSIZE: it was
+ * longer).
  */
 long message_receive(int socket, struct iovec *pieces, size_t count, int *fds, size_t *ret_fd_count,
 		int flags);

@@ -1,6 +1,6 @@
 /*
- * Opening: a name of the namespace leads to a root, and the root's daemon makes the handle (redox-abi.md 1.4). The connection
- * that asks becomes the handle.
+ * Opening: a name of the namespace leads to a root, and the root's daemon makes the handle
+ * (redox-abi.md 1.4). The connection that asks becomes the handle.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -7,8 +7,8 @@
 #include "schemes/hosted/call.h"
 
 /*
- * Asks the scheme SOCKET for a new handle by CALL (OpenAt or Dup; or opcode 0: one more descriptor of CALL's inode). Returns a
- * descriptor, or a negative errno.
+ * Asks the scheme SOCKET for a new handle by CALL (OpenAt or Dup; or opcode 0: one more descriptor
+ * of CALL's inode). Returns a descriptor, or a negative errno.
  */
 int64_t open_handle(const char *socket, struct call *call, uint32_t flags);
 

@@ -1,4 +1,5 @@
-/* Handles by inode: a descriptor that was duplicated, inherited or received is found as well as one that was opened here. */
+/* Handles by inode: a descriptor that was duplicated, inherited or received is found as well as one
+ * that was opened here. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

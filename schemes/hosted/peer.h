@@ -1,4 +1,5 @@
-/* The schemes that this process knows, as a client: found from a handle's descriptor alone, however it came here. */
+/* The schemes that this process knows, as a client: found from a handle's descriptor alone, however
+ * it came here. */
 #ifndef HOSTED_PEER_H
 #define HOSTED_PEER_H
 
@@ -17,8 +18,8 @@ struct peer {
 };
 
 /*
- * The scheme of the handle FD and the inode that names it there. Returns 0, -EBADF (FD is not open) or -ENOTSOCK (FD is not
- * a handle).
+ * The scheme of the handle FD and the inode that names it there. Returns 0, -EBADF (FD is not open)
+ * or -ENOTSOCK (FD is not a handle).
  */
 int peer_of(size_t fd, struct peer **ret_peer, uint64_t *ret_inode);
 

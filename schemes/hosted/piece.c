@@ -1,5 +1,6 @@
 /*
- * Mappings of clients, in pieces: unmapping a part splits one (redox-run.md 2.5). Each piece keeps its description open.
+ * Mappings of clients, in pieces: unmapping a part splits one (redox-run.md 2.5). Each piece keeps
+ * its description open.
  */
 #include <errno.h>
 #include <stdlib.h>

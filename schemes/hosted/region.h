@@ -1,4 +1,5 @@
-/* The table behind mapping.h: ranges of this process' memory that have a file. Private to mapping.c and fork.c. */
+/* The table behind mapping.h: ranges of this process' memory that have a file. Private to mapping.c
+ * and fork.c. */
 #ifndef HOSTED_REGION_H
 #define HOSTED_REGION_H
 

@@ -1,5 +1,6 @@
 /*
- * Names in the file system: the namespace manager of the simulation. It has no process; rights are those of the directory.
+ * Names in the file system: the namespace manager of the simulation. It has no process; rights are
+ * those of the directory.
  */
 #include <errno.h>
 #include <fcntl.h>

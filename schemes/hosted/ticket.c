@@ -1,9 +1,10 @@
 /*
- * Requests under way, in a slab whose free places are used last in, first out, so that a tag comes back at once: a daemon that
- * answers a tag late answers somebody else's request (redox-run.md 2.4).
+ * Requests under way, in a slab whose free places are used last in, first out, so that a tag comes
+ * back at once: a daemon that answers a tag late answers somebody else's request (redox-run.md
+ * 2.4).
  *
- * A client's buffer lies at the same offset in its page as in the client; whole pages in the middle may be the client's own
- * memory (redox-abi.md 2.5).
+ * A client's buffer lies at the same offset in its page as in the client; whole pages in the middle
+ * may be the client's own memory (redox-abi.md 2.5).
  */
 #include <errno.h>
 #include <fcntl.h>

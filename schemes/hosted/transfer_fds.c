@@ -1,4 +1,5 @@
-/* Numbers leave this process' table when they are sent, whether the receiver wants them or not (redox-run.md 2.7). */
+/* Numbers leave this process' table when they are sent, whether the receiver wants them or not
+ * (redox-run.md 2.7). */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

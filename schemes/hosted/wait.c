@@ -1,6 +1,7 @@
 /*
- * A caller that waits cannot be interrupted on Redox: a signal becomes Cancel, and only the daemon's answer ends the wait; a
- * dead daemon's callers wait for ever and only SIGKILL ends them (redox-run.md 2.4).
+ * A caller that waits cannot be interrupted on Redox: a signal becomes Cancel, and only the
+ * daemon's answer ends the wait; a dead daemon's callers wait for ever and only SIGKILL ends them
+ * (redox-run.md 2.4).
  *
  * To be cheap, a signal is looked for only after the first milliseconds of a wait.
  */
@@ -59,7 +60,8 @@ static bool wait_is_ignored(int signal_number, const struct sigaction *action)
 	}
 }
 
-/* Those of SET that do something; *RET_RESTART: all of these that have a handler want the call made again. */
+/* Those of SET that do something; *RET_RESTART: all of these that have a handler want the call made
+ * again. */
 static void wait_effective(const sigset_t *set, sigset_t *ret_effective, bool *ret_restart)
 {
 	struct sigaction action;
@@ -85,7 +87,8 @@ static void wait_cancel(int socket, uint64_t serial)
 	message_send(socket, &(struct iovec) {&message, sizeof(message)}, 1, NULL, 0, 0);
 }
 
-/* Signals are blocked. Waits until the answer is there; a signal of WATCHED that comes meanwhile cancels. */
+/* Signals are blocked. Waits until the answer is there; a signal of WATCHED that comes meanwhile
+ * cancels. */
 static void wait_blocked(int socket, uint64_t serial, const sigset_t *watched, bool *cancelled,
 		bool *ret_restart)
 {

@@ -42,8 +42,9 @@ static int64_t open_answer(
 }
 
 /*
- * Gives the client a descriptor of ours. The kernel takes it out of our table without libc knowing: the close frees the number
- * there (redox-abi.md 1.8), after the answer went out. If it cannot go out now the number stays taken.
+ * Gives the client a descriptor of ours. The kernel takes it out of our table without libc knowing:
+ * the close frees the number there (redox-abi.md 1.8), after the answer went out. If it cannot go
+ * out now the number stays taken.
  */
 static int64_t open_answer_descriptor(
 		struct scheme *scheme, const struct scheme_sqe *sqe, size_t fd)

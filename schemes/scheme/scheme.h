@@ -118,8 +118,8 @@ void scheme_destroy(struct scheme *scheme);
 /*
  * Registers NAME (several are possible; each gets a root of its own). A name left by a dead daemon
  * is removed after probing that it is dead: by an O_PATH open, which waits for a daemon that lives,
- * so another scheme of this thread must not have NAME. Open everything the process needs before. Returns 0,
- * -EEXIST when a living daemon has it, or another negative errno.
+ * so another scheme of this thread must not have NAME. Open everything the process needs before.
+ * Returns 0, -EEXIST when a living daemon has it, or another negative errno.
  */
 int scheme_register(struct scheme *scheme, const char *name);
 

@@ -1,6 +1,6 @@
 /*
- * What the two ends of the vsock benchmark say to each other: the host connects and sends one request for each connection,
- * then both play it.
+ * What the two ends of the vsock benchmark say to each other: the host connects and sends one
+ * request for each connection, then both play it.
  */
 #ifndef BENCH_VSOCK_BENCH_H
 #define BENCH_VSOCK_BENCH_H

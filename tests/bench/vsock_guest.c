@@ -1,6 +1,7 @@
 /*
- * The guest's end of the vsock benchmark: listens on the vsock and on TCP, plays what the host asks (vsock_bench.h).
- * Linked statically: it is the only program of its guest. With --network it brings up eth0 for QEMU's user network.
+ * The guest's end of the vsock benchmark: listens on the vsock and on TCP, plays what the host asks
+ * (vsock_bench.h). Linked statically: it is the only program of its guest. With --network it brings
+ * up eth0 for QEMU's user network.
  */
 #include <arpa/inet.h>
 #include <errno.h>

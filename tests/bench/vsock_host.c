@@ -1,7 +1,7 @@
 /*
- * The host's end of the vsock benchmark: `vsock_host ADDRESS PLAY MESSAGE_BYTES COUNT` with ADDRESS unix:PATH (the device's host
- * socket) or tcp:PORT (forwarded by QEMU), PLAY echo, sink, source, ping. Prints one number: the median round trip in
- * microseconds, or megabytes a second.
+ * The host's end of the vsock benchmark: `vsock_host ADDRESS PLAY MESSAGE_BYTES COUNT` with ADDRESS
+ * unix:PATH (the device's host socket) or tcp:PORT (forwarded by QEMU), PLAY echo, sink, source,
+ * ping. Prints one number: the median round trip in microseconds, or megabytes a second.
  */
 #include <arpa/inet.h>
 #include <errno.h>

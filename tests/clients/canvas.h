@@ -22,7 +22,8 @@ static inline uint32_t *canvas_at(const struct canvas *canvas, int x, int y)
 	return canvas->pixels + (size_t)y * canvas->stride_px + (size_t)x;
 }
 
-/* Fills BOX, which must lie inside, with noise: the same seed and size give the same pixels anywhere. */
+/* Fills BOX, which must lie inside, with noise: the same seed and size give the same pixels
+ * anywhere. */
 void canvas_noise(const struct canvas *canvas, const struct canvas_box *box, uint64_t seed);
 
 /* Writes the canvas as an RGB PNG file. Returns 0 or a negative errno; no half file is left. */

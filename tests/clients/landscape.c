@@ -1,6 +1,7 @@
 /*
- * A lake at dusk, computed for each pixel: sky with stars and moon, ranges of mountains that fade into the haze, their reflection in
- * the water, trees on the near shore. Colours are floats up to the end and dithered there, so that no bands show.
+ * A lake at dusk, computed for each pixel: sky with stars and moon, ranges of mountains that fade
+ * into the haze, their reflection in the water, trees on the near shore. Colours are floats up to
+ * the end and dithered there, so that no bands show.
  */
 #include "tests/clients/landscape.h"
 

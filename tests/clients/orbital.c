@@ -1,6 +1,7 @@
 /*
- * orbital: a client of a Redox display scheme that makes the same calls as Redox's Orbital, for the demo and the tests. Here: options
- * and the script that drives it, one command a line, one answer a line.
+ * orbital: a client of a Redox display scheme that makes the same calls as Redox's Orbital, for the
+ * demo and the tests. Here: options and the script that drives it, one command a line, one answer a
+ * line.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -286,7 +287,8 @@ static int poke(struct client *client, long x, long y)
 	return 0;
 }
 
-/* A command of the script: its name, how many numbers follow, what it does with them. Negative numbers only where AnyInt. */
+/* A command of the script: its name, how many numbers follow, what it does with them. Negative
+ * numbers only where AnyInt. */
 struct command {
 	const char *name;
 	int numbers;
@@ -354,7 +356,8 @@ static int run_fsync(struct client *client, const long *numbers)
 	return screen_fsync(&client->screen);
 }
 
-/* Orbital starts programs with its buffers mapped: relibc maps each again for the child, which shares it. */
+/* Orbital starts programs with its buffers mapped: relibc maps each again for the child, which
+ * shares it. */
 static int run_fork(struct client *client, const long *numbers)
 {
 	(void)numbers;

@@ -1,4 +1,5 @@
-/* Antialiased shapes and text on a canvas. Coordinates are pixels, as floats: 0, 0 is the outer corner of the first pixel. */
+/* Antialiased shapes and text on a canvas. Coordinates are pixels, as floats: 0, 0 is the outer
+ * corner of the first pixel. */
 #ifndef TESTS_CLIENTS_PAINT_H
 #define TESTS_CLIENTS_PAINT_H
 
@@ -32,8 +33,9 @@ void paint_line(const struct canvas *canvas, float x1, float y1, float x2, float
 void paint_disc(const struct canvas *canvas, float x, float y, float radius_px, uint32_t rgb,
 		float alpha);
 
-/* TEXT with its baseline's left end at X, Y; SIZE is the height of a capital letter. WEIGHT: width of a stroke in parts of
- * the size, about 0.11. Returns the width. Only printable ASCII; the rest is left out. */
+/* TEXT with its baseline's left end at X, Y; SIZE is the height of a capital letter. WEIGHT: width
+ * of a stroke in parts of the size, about 0.11. Returns the width. Only printable ASCII; the rest
+ * is left out. */
 float paint_text(const struct canvas *canvas, float x, float y, float size_px, float weight,
 		uint32_t rgb, const char *text);
 

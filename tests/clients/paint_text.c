@@ -1,6 +1,7 @@
 /*
- * Text without a font file: each letter is a path of lines and quadratic curves, drawn with a round pen. On the letters' grid a
- * capital is 14 high, a small letter 10, y grows downwards, the baseline is at 14.
+ * Text without a font file: each letter is a path of lines and quadratic curves, drawn with a round
+ * pen. On the letters' grid a capital is 14 high, a small letter 10, y grows downwards, the
+ * baseline is at 14.
  */
 #include "tests/clients/paint.h"
 

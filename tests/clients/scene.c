@@ -1,4 +1,5 @@
-/* The demo's desktop: a landscape, windows that tell the picture's way, a bar below. All lengths follow the screen's size. */
+/* The demo's desktop: a landscape, windows that tell the picture's way, a bar below. All lengths
+ * follow the screen's size. */
 #include "tests/clients/scene.h"
 
 #include <math.h>

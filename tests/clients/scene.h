@@ -4,7 +4,8 @@
 
 #include "tests/clients/canvas.h"
 
-/* A desktop at dusk that tells how it came to the monitor. Any size; the same size gives the same pixels. */
+/* A desktop at dusk that tells how it came to the monitor. Any size; the same size gives the same
+ * pixels. */
 void scene_desktop(const struct canvas *canvas);
 
 #endif

@@ -1,6 +1,7 @@
 /*
- * Orbital's side of a display. The numbered order of calls is the point of this file: do not reorder them.
- * Invariant: what a half-open screen owns is in its fields, so screen_close() can always take it down.
+ * Orbital's side of a display. The numbered order of calls is the point of this file: do not
+ * reorder them. Invariant: what a half-open screen owns is in its fields, so screen_close() can
+ * always take it down.
  */
 #include "tests/clients/screen.h"
 
@@ -119,7 +120,8 @@ static int get_cap(struct screen *screen, uint64_t capability, uint64_t *ret_val
 	return error;
 }
 
-/* An error from the size of the cursor means a software cursor to Orbital; this client then has none. */
+/* An error from the size of the cursor means a software cursor to Orbital; this client then has
+ * none. */
 static int ask_capabilities(struct screen *screen)
 {
 	uint64_t dumb = 0;
@@ -160,7 +162,8 @@ static int get_resources(struct screen *screen, struct drm_mode_card_res *resour
 	return CALL(screen, MODE_GETRESOURCES, resources);
 }
 
-/* A pair of calls: counts, then data. Without PROBE the first asks for one mode, which the kernel takes for "no new probe". */
+/* A pair of calls: counts, then data. Without PROBE the first asks for one mode, which the kernel
+ * takes for "no new probe". */
 static int get_connector(
 		struct screen *screen, uint32_t id, bool probe, struct connector *connector)
 {

@@ -1,6 +1,6 @@
 /*
- * One monitor of a Redox display scheme, used as Orbital uses it (redox-abi.md 5.5; redox-run.md 4, "Real client sequences"): the
- * same calls in the same order with the same counts.
+ * One monitor of a Redox display scheme, used as Orbital uses it (redox-abi.md 5.5; redox-run.md 4,
+ * "Real client sequences"): the same calls in the same order with the same counts.
  */
 #ifndef TESTS_CLIENTS_SCREEN_H
 #define TESTS_CLIENTS_SCREEN_H
@@ -36,14 +36,16 @@ struct screen {
 	const char *step;           // the call that failed, for a message
 };
 
-/* Everything that Orbital does until its first picture. DISPLAY is a path, or NULL: that of a new input consumer.
- * Returns 0, or a negative errno with screen->step. Call screen_close in any case. */
+/* Everything that Orbital does until its first picture. DISPLAY is a path, or NULL: that of a new
+ * input consumer. Returns 0, or a negative errno with screen->step. Call screen_close in any
+ * case. */
 int screen_open(struct screen *screen, const char *display);
 
 /* Unmaps and closes; may be called after a failed screen_open. */
 void screen_close(struct screen *screen);
 
-/* What Orbital asks at each redraw. *RET_RESIZED: the monitor's first mode changed, the buffer is new and has to be drawn. */
+/* What Orbital asks at each redraw. *RET_RESIZED: the monitor's first mode changed, the buffer is
+ * new and has to be drawn. */
 int screen_redraw(struct screen *screen, bool *ret_resized);
 
 /* DIRTYFB with one clip. */

@@ -1,9 +1,11 @@
 /*
- * What a bridge may send, into the whole agent but its main(): real session, dispatcher, screen, the headless back end.
+ * What a bridge may send, into the whole agent but its main(): real session, dispatcher, screen,
+ * the headless back end.
  *
- * The input is a series of records: u16 opcode, u16 length, payload. The stream of the fuzzer is made of whole frames of
- * these, cut into writes whose sizes the input decides; an opcode with its top bit set sends the record's bytes as they are,
- * without a frame around them. After each input another bridge must be served as if nothing had been.
+ * The input is a series of records: u16 opcode, u16 length, payload. The stream of the fuzzer is
+ * made of whole frames of these, cut into writes whose sizes the input decides; an opcode with its
+ * top bit set sends the record's bytes as they are, without a frame around them. After each input
+ * another bridge must be served as if nothing had been.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -77,7 +79,8 @@ static void drain(int fd)
 	}
 }
 
-/* Writes all of it, turning the loop where the socket is full. Returns whether the agent still listens. */
+/* Writes all of it, turning the loop where the socket is full. Returns whether the agent still
+ * listens. */
 static bool send_all(struct agent *agent, int fd, const void *bytes, size_t count)
 {
 	const uint8_t *next = bytes;

@@ -1,6 +1,6 @@
 /*
- * Every decoder of the wire: the input is a u16 opcode and a payload. What decodes must encode to the same bytes, and printing it
- * must stay inside the line.
+ * Every decoder of the wire: the input is a u16 opcode and a payload. What decodes must encode to
+ * the same bytes, and printing it must stay inside the line.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,8 @@
 /*
- * A scheme under any sequence of records, daemon behaviours and kernel faults: the input is a list of
- * commands. The kernel's own word is kept (a buffer is where it says), all else is arbitrary. Every
- * request must have exactly one answer at the end, and nothing may be touched that is not there.
+ * A scheme under any sequence of records, daemon behaviours and kernel faults: the input is a list
+ * of commands. The kernel's own word is kept (a buffer is where it says), all else is arbitrary.
+ * Every request must have exactly one answer at the end, and nothing may be touched that is not
+ * there.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,8 @@
 /*
- * Everything that bytes from a peer reach before a program's own handlers: link framing, greeting, the table of messages, rests of long
- * frames. The input's first byte says which side we are, whether a good hello goes ahead, and how the bytes are cut; the rest is what the
- * peer says before it hangs up.
+ * Everything that bytes from a peer reach before a program's own handlers: link framing, greeting,
+ * the table of messages, rests of long frames. The input's first byte says which side we are,
+ * whether a good hello goes ahead, and how the bytes are cut; the rest is what the peer says before
+ * it hangs up.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,8 @@
 /*
- * The vsock device against a guest, a front end and host programs that do anything. The input is a script: each step is
- * a byte that says what to do and bytes that say how. Guest memory is written through its file, so that the script may
- * also cut it short. After each step the device's own invariants are checked; at the end no descriptor is left.
+ * The vsock device against a guest, a front end and host programs that do anything. The input is a
+ * script: each step is a byte that says what to do and bytes that say how. Guest memory is written
+ * through its file, so that the script may also cut it short. After each step the device's own
+ * invariants are checked; at the end no descriptor is left.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,4 +1,5 @@
-/* Feeds the files of a folder to a fuzzer, each as one TAP test: what was found once is never lost, and needs no clang. */
+/* Feeds the files of a folder to a fuzzer, each as one TAP test: what was found once is never lost,
+ * and needs no clang. */
 #include "tests/fuzz/fuzz.h"
 
 #include <dirent.h>
@@ -8,7 +9,8 @@
 
 #define INPUT_MAX_BYTES (1024u * 1024u)
 
-/* The fuzzer gets its input in a block of just that size, so that a sanitizer sees the first byte behind it. */
+/* The fuzzer gets its input in a block of just that size, so that a sanitizer sees the first byte
+ * behind it. */
 static bool replay_file(const char *folder, const char *name)
 {
 	char path[4096];

@@ -1,6 +1,7 @@
 /*
- * A client of a display scheme that does what it is told on stdin, a line at a time, and answers each line with "ok ..." or "error ERRNO". It speaks libredox
- * alone (raw payloads, so that wrong ones can be sent) but for "show" and "dirty", which go through drm_call as programs do.
+ * A client of a display scheme that does what it is told on stdin, a line at a time, and answers
+ * each line with "ok ..." or "error ERRNO". It speaks libredox alone (raw payloads, so that wrong
+ * ones can be sent) but for "show" and "dirty", which go through drm_call as programs do.
  *
  *	open PATH FLAGS             -> ok FD          (FLAGS: number of enum redox_open_flags)
  *	close FD

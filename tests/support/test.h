@@ -1,13 +1,15 @@
 /*
  * What every test of this project has around it, on top of cmocka: an alarm, a count of open
- *descriptors before and after, a private temporary directory, seeded noise. Include it instead of
- *cmocka.h.
+ * descriptors before and after, a private temporary directory, seeded noise. Include it instead of
+ * cmocka.h.
  *
  *	static void pipe_carries(void **state) { ... }
  *	int main(void)
  *	{
- *		const struct CMUnitTest tests[] = {TEST(pipe_carries), TEST_WITH(other, other_setup,
- *other_teardown)}; return test_main("pipe", tests);
+ *		const struct CMUnitTest tests[] = {
+ *			TEST(pipe_carries), TEST_WITH(other, other_setup, other_teardown),
+ *		};
+ *		return test_main("pipe", tests);
  *	}
  */
 #ifndef TESTS_SUPPORT_TEST_H

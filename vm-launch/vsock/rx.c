@@ -212,7 +212,8 @@ static int data_send(struct device *device, struct connection *connection)
 	if (slots <= 0) {
 		return slots == 0 ? -ENOBUFS : slots;
 	}
-	/* Only one that got buffers has had its turn: else one that takes all there are starves the others. */
+	/* Only one that got buffers has had its turn: else one that takes all there are starves the
+	 * others. */
 	connection_yield(connection);
 	ssize_t got = readv(connection->fd, device->data_iov, (int)pieces);
 	int error = got < 0 ? -errno : 0;

@@ -1,9 +1,10 @@
 /*
- * The state of inputd and its scheme. Everything runs on the thread that serves: in the new generation so do the calls to the display, which
- * therefore must not call inputd meanwhile (redox-abi.md 5.2).
+ * The state of inputd and its scheme. Everything runs on the thread that serves: in the new
+ * generation so do the calls to the display, which therefore must not call inputd meanwhile
+ * (redox-abi.md 5.2).
  *
- * Invariants: a VT exists as long as its consumer; the active VT is that of a living consumer, or 0; the selected display is the first regular
- * one, before there is any the last early one.
+ * Invariants: a VT exists as long as its consumer; the active VT is that of a living consumer, or
+ * 0; the selected display is the first regular one, before there is any the last early one.
  */
 #include "schemes/hosted/inputd/inputd.h"
 
@@ -226,7 +227,8 @@ static int open_display(struct inputd *inputd, const char *name, bool early, str
 	return 0;
 }
 
-/* openat(consumer, "display"): the new generation opens the display's path and gives that descriptor away. */
+/* openat(consumer, "display"): the new generation opens the display's path and gives that
+ * descriptor away. */
 static int open_below_consumer(struct inputd *inputd, const struct file *consumer, const char *path,
 		void **ret_handle)
 {

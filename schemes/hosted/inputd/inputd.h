@@ -1,6 +1,7 @@
 /*
- * A stand-in for Redox's inputd, in both generations (redox-abi.md 5.1 to 5.3, redox-run.md 1 "5 inputd of July"): VTs, consumers, producers,
- * the handshake with displays. It behaves as badly as the real one: where that panics, this aborts.
+ * A stand-in for Redox's inputd, in both generations (redox-abi.md 5.1 to 5.3, redox-run.md 1 "5
+ * inputd of July"): VTs, consumers, producers, the handshake with displays. It behaves as badly as
+ * the real one: where that panics, this aborts.
  */
 #ifndef HOSTED_INPUTD_INPUTD_H
 #define HOSTED_INPUTD_INPUTD_H

@@ -1,4 +1,5 @@
-/* The US keymap over PS/2 set 1 make codes (redox-abi.md 5.4): what inputd puts into the key events of producers. */
+/* The US keymap over PS/2 set 1 make codes (redox-abi.md 5.4): what inputd puts into the key events
+ * of producers. */
 #ifndef HOSTED_INPUTD_KEYMAP_H
 #define HOSTED_INPUTD_KEYMAP_H
 

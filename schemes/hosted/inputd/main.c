@@ -1,4 +1,5 @@
-/* hosted-inputd: a stand-in for Redox's inputd on the simulated kernel. Options and the order of start and end. */
+/* hosted-inputd: a stand-in for Redox's inputd on the simulated kernel. Options and the order of
+ * start and end. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>

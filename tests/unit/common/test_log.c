@@ -1,4 +1,5 @@
-/* common/log.c, read back from a pipe in the place of stderr; common/fd.c and common/clock.c beside it. */
+/* common/log.c, read back from a pipe in the place of stderr; common/fd.c and common/clock.c beside
+ * it. */
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -148,7 +149,8 @@ static void warn_limited(void)
 	log_peer(LOG_WIRE, "the peer is rude");
 }
 
-/* LIMIT_LOG_PER_SECOND: reached, refused, and after a second lines come again, with the number of those left out. */
+/* LIMIT_LOG_PER_SECOND: reached, refused, and after a second lines come again, with the number of
+ * those left out. */
 static void limit_lines(void **state)
 {
 	(void)state;

@@ -1,6 +1,7 @@
 /*
- * common/session.c: against itself, and against a fake peer on a plain socket that sends what no session would. The clock is the real one plus
- * what a test skips, so that waits of seconds and 10,000 refusals take no time.
+ * common/session.c: against itself, and against a fake peer on a plain socket that sends what no
+ * session would. The clock is the real one plus what a test skips, so that waits of seconds and
+ * 10,000 refusals take no time.
  */
 #include "tests/support/test.h"
 
@@ -522,7 +523,8 @@ static void limit_hello(void **state)
 	bench_connect_fake(bench, LIMIT_FRAME);
 }
 
-/* How long the session waits before it dials again, after the connection was closed; in steps of 25 ms. */
+/* How long the session waits before it dials again, after the connection was closed; in steps of 25
+ * ms. */
 static uint32_t bench_measure_wait(struct bench *bench)
 {
 	for (uint32_t waited_ms = 0; waited_ms < 10000; waited_ms += 25) {
@@ -540,7 +542,8 @@ static uint32_t bench_measure_wait(struct bench *bench)
 	return 0;
 }
 
-/* LIMIT_BACKOFF_MIN_MS and _MAX_MS: waits double from one to the other; a good session starts them anew, a short one does not. */
+/* LIMIT_BACKOFF_MIN_MS and _MAX_MS: waits double from one to the other; a good session starts them
+ * anew, a short one does not. */
 static void limit_backoff(void **state)
 {
 	struct bench *bench = *state;

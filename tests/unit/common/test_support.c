@@ -1,5 +1,6 @@
 /*
- * Do the checks of tests/support fire? This program runs itself: with an argument it is a bad test, which must fail for the right reason.
+ * Do the checks of tests/support fire? This program runs itself: with an argument it is a bad test,
+ * which must fail for the right reason.
  */
 #include "tests/support/test.h"
 

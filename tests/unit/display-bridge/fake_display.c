@@ -1,4 +1,5 @@
-/* The fakes around display-bridge. The fake agent checks what bridge.xml promises: order, ids, exactly the pixels announced. */
+/* The fakes around display-bridge. The fake agent checks what bridge.xml promises: order, ids,
+ * exactly the pixels announced. */
 #include "tests/unit/display-bridge/fake_display.h"
 
 #include <errno.h>

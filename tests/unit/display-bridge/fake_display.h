@@ -1,6 +1,7 @@
 /*
- * A display-bridge without its surroundings: the real code of schemes/display-bridge, over a fake scheme (requests are structs here) and a
- * fake session whose other end is a fake agent that paints what it is sent.
+ * A display-bridge without its surroundings: the real code of schemes/display-bridge, over a fake
+ * scheme (requests are structs here) and a fake session whose other end is a fake agent that paints
+ * what it is sent.
  */
 #ifndef TESTS_UNIT_DISPLAY_BRIDGE_FAKE_DISPLAY_H
 #define TESTS_UNIT_DISPLAY_BRIDGE_FAKE_DISPLAY_H
@@ -64,7 +65,8 @@ int fake_teardown(void **state);
 /* Runs what the loop has to do now. */
 void fake_turn(void);
 
-/* A topology of two CRTCs and CONNECTORS connectors "FAKE-1", ... with two modes each: 64x48 and 80x40. */
+/* A topology of two CRTCs and CONNECTORS connectors "FAKE-1", ... with two modes each: 64x48 and
+ * 80x40. */
 void fake_topology(struct topology *topology, uint32_t connectors);
 
 void fake_agent_up(void); // HELLO alone
@@ -78,7 +80,8 @@ void fake_agent_answer_sync(void);
 /* Turns and answers everything with 0 until the bridge has nothing more to say. */
 void fake_agent_settle(void);
 
-/* Opens PATH as pid 100. Returns NULL when it is refused, with the errno in *RET_ERROR (may be NULL). */
+/* Opens PATH as pid 100. Returns NULL when it is refused, with the errno in *RET_ERROR (may be
+ * NULL). */
 struct card *fake_open(const char *path, int *ret_error);
 void fake_close(struct card *card);
 

@@ -407,7 +407,8 @@ static void properties(void **state)
 
 /* --- payloads --- */
 
-/* Every ioctl, cut short, too long, and with counts that ask for the moon; the answers must be errors. */
+/* Every ioctl, cut short, too long, and with counts that ask for the moon; the answers must be
+ * errors. */
 static void wrong_lengths(void **state)
 {
 	(void)state;

@@ -61,7 +61,8 @@ static void other_edid_has_another_id(void **state)
 	assert_int_equal(fake->display.kms.slots[slot].edid_blob, 0);
 }
 
-/* Ever new names take the slots of those that have been away longest; the ids of those that stay do not move. */
+/* Ever new names take the slots of those that have been away longest; the ids of those that stay do
+ * not move. */
 static void names_without_end(void **state)
 {
 	(void)state;
@@ -130,7 +131,8 @@ static void say_end(uint32_t generation)
 	fake_agent_say(BRIDGE_TOPOLOGY_END, bytes, (size_t)length);
 }
 
-/* The model did not take anything of a topology that is refused, and the next connection starts afresh. */
+/* The model did not take anything of a topology that is refused, and the next connection starts
+ * afresh. */
 static void assert_refused(void)
 {
 	assert_int_equal(fake->failed, -EBADMSG);

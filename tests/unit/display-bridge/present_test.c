@@ -1,4 +1,5 @@
-/* What reaches the agent, when, and who waits for it: noise in a client's buffer, compared with what the fake agent painted. */
+/* What reaches the agent, when, and who waits for it: noise in a client's buffer, compared with
+ * what the fake agent painted. */
 #include "tests/unit/display-bridge/fake_display.h"
 
 #include <errno.h>

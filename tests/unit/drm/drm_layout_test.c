@@ -1,4 +1,5 @@
-/* The layout table and drm_call: every payload that a client packs is taken apart again by the server to the same parts. */
+/* The layout table and drm_call: every payload that a client packs is taken apart again by the
+ * server to the same parts. */
 #include "support/test.h"
 
 #include <errno.h>
@@ -114,7 +115,8 @@ static size_t answer_get_resources(uint8_t *payload, size_t length, size_t flags
 	return 0;
 }
 
-/* NULL with a count: zeros travel, nothing is written back; counts that grew are reported (redox-abi.md 4.2). */
+/* NULL with a count: zeros travel, nothing is written back; counts that grew are reported
+ * (redox-abi.md 4.2). */
 static void call_packs_and_unpacks_arrays(void **state)
 {
 	(void)state;

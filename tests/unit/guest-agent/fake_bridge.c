@@ -1,4 +1,5 @@
-/* See fake_bridge.h. Fails the running test when the agent says something that the wire does not allow. */
+/* See fake_bridge.h. Fails the running test when the agent says something that the wire does not
+ * allow. */
 #include "tests/unit/guest-agent/fake_bridge.h"
 
 #include <errno.h>

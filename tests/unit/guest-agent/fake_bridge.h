@@ -1,4 +1,5 @@
-/* The bridge's side of a session, for tests: says exactly what it is told to, keeps what the agent answers. */
+/* The bridge's side of a session, for tests: says exactly what it is told to, keeps what the agent
+ * answers. */
 #ifndef TESTS_UNIT_GUEST_AGENT_FAKE_BRIDGE_H
 #define TESTS_UNIT_GUEST_AGENT_FAKE_BRIDGE_H
 
@@ -26,7 +27,8 @@ struct fake_bridge {
 	uint32_t sync_id;
 };
 
-/* Connects to SERVER by a socket pair. With HELLO it also greets as a display and waits for the topology. */
+/* Connects to SERVER by a socket pair. With HELLO it also greets as a display and waits for the
+ * topology. */
 void fake_bridge_start(
 		struct fake_bridge *bridge, struct loop *loop, struct server *server, bool hello);
 
@@ -44,7 +46,8 @@ struct bridge_commit fake_bridge_commit(uint32_t id, uint16_t width_px, uint16_t
 
 void fake_bridge_send_commit(struct fake_bridge *bridge, const struct bridge_commit *commit);
 
-/* Sends the pixels of the damage of COMMIT out of PICTURE (width_px a row), in chunks of random length if SEED is not NULL. */
+/* Sends the pixels of the damage of COMMIT out of PICTURE (width_px a row), in chunks of random
+ * length if SEED is not NULL. */
 void fake_bridge_send_pixels(struct fake_bridge *bridge, const struct bridge_commit *commit,
 		const uint32_t *picture, uint32_t width_px, uint64_t *seed);
 

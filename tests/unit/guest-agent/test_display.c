@@ -1,6 +1,6 @@
 /*
- * Whole agent but main(): a fake bridge over a socket pair, real sessions, the headless back end; pictures are read back from
- * its PNG files, which must be exact when an answer has come.
+ * Whole agent but main(): a fake bridge over a socket pair, real sessions, the headless back end;
+ * pictures are read back from its PNG files, which must be exact when an answer has come.
  */
 #include "tests/support/test.h"
 

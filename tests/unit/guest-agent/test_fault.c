@@ -1,6 +1,6 @@
 /*
- * Each allocation of the agent fails once: at its start, while it greets, in a commit. Nothing may crash or leak; what is
- * running must serve the next bridge as soon as there is memory again.
+ * Each allocation of the agent fails once: at its start, while it greets, in a commit. Nothing may
+ * crash or leak; what is running must serve the next bridge as soon as there is memory again.
  */
 #include "tests/support/test.h"
 

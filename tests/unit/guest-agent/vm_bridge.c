@@ -1,6 +1,7 @@
 /*
- * A bridge for the driver VM's shell: dials the agent and does what the lines on stdin say, one answer line each. The noise
- * that it draws is a function of seed and place, which kms_vm.py has too.
+ * A bridge for the driver VM's shell: dials the agent and does what the lines on stdin say, one
+ * answer line each. The noise that it draws is a function of seed and place, which kms_vm.py has
+ * too.
  *
  *   topology                                      the device, its connectors and modes
  *   changed                                       the same, after waiting for a new one

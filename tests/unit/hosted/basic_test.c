@@ -278,7 +278,8 @@ static void saved_namespace_survives_setrens(void **state)
 	assert_int_equal(daemon_expect(&one, SCHEME_OP_CLOSE_MSG).args[0], DAEMON_ROOT_ID);
 }
 
-/* Handles pass through fork, exec's survivors and dup: the last one ends it; descriptors of the daemon go as well. */
+/* Handles pass through fork, exec's survivors and dup: the last one ends it; descriptors of the
+ * daemon go as well. */
 static void daemon_keeps_nothing(void **state)
 {
 	size_t fds[50];

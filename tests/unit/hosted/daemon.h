@@ -1,6 +1,6 @@
 /*
- * A daemon on the bare wire for the tests of the simulated kernel. It reports every record that it reads over a pipe, and does
- * what the path of a handle or the first word of a Call says.
+ * A daemon on the bare wire for the tests of the simulated kernel. It reports every record that it
+ * reads over a pipe, and does what the path of a handle or the first word of a Call says.
  */
 #ifndef TESTS_HOSTED_DAEMON_H
 #define TESTS_HOSTED_DAEMON_H

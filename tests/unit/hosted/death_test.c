@@ -56,8 +56,8 @@ static pid_t client_start(enum daemon_call what, int flags)
 	return pid;
 }
 
-/* Waits until the call of PID is asleep for good, with all signals blocked: the first milliseconds are
- * another case. */
+/* Waits until the call of PID is asleep for good, with all signals blocked: the first milliseconds
+ * are another case. */
 static void let_it_sleep(pid_t pid)
 {
 	char path[64];
@@ -126,7 +126,8 @@ static void signal_restarts(void **state)
 	redox_close_v1(fd);
 }
 
-/* redox-run.md 2.4: SIGTERM works through Cancel; a daemon that ignores Cancel makes its client immune. */
+/* redox-run.md 2.4: SIGTERM works through Cancel; a daemon that ignores Cancel makes its client
+ * immune. */
 static void terminate_waits_for_the_answer(void **state)
 {
 	int status;

@@ -203,7 +203,8 @@ static void kill_unmaps(void **state)
 	close(ready[1]);
 }
 
-/* redox-run.md 2.4: memory that is mapped keeps working after the daemon's death; munmap and close too. */
+/* redox-run.md 2.4: memory that is mapped keeps working after the daemon's death; munmap and close
+ * too. */
 static void mapping_outlives_the_daemon(void **state)
 {
 	(void)state;

@@ -34,7 +34,8 @@ static void *park_one(void *result)
 	return NULL;
 }
 
-/* redox-run.md 2.4: 200 parked on one handle, answered in any order; the next tag is the last that was freed. */
+/* redox-run.md 2.4: 200 parked on one handle, answered in any order; the next tag is the last that
+ * was freed. */
 static void tags_are_a_stack(void **state)
 {
 	pthread_t threads[PARKED];

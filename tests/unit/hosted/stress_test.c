@@ -1,4 +1,5 @@
-/* Many clients at once, with threads, forks, mappings and kills: no wrong answer, no stuck client, nothing left at the daemon. */
+/* Many clients at once, with threads, forks, mappings and kills: no wrong answer, no stuck client,
+ * nothing left at the daemon. */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

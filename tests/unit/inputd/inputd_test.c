@@ -1,6 +1,7 @@
 /*
- * hosted-inputd as its clients see it. The program under test is the first argument. With "display" as first argument this program is a fake
- * display, on schemes/scheme, that writes down each call of inputd.
+ * hosted-inputd as its clients see it. The program under test is the first argument. With "display"
+ * as first argument this program is a fake display, on schemes/scheme, that writes down each call
+ * of inputd.
  */
 #include "tests/support/test.h"
 
@@ -64,7 +65,8 @@ static size_t open_path(const char *path)
 			(const uint8_t *)path, strlen(path), REDOX_O_RDWR | REDOX_O_CLOEXEC, 0);
 }
 
-/* usage: display NAME HANDLE [refuse]. Gives a capability; writes a byte for the result, then each message. */
+/* usage: display NAME HANDLE [refuse]. Gives a capability; writes a byte for the result, then each
+ * message. */
 static int display_main(char **argv)
 {
 	static const struct scheme_ops ops = {
@@ -498,7 +500,8 @@ static void old_display_reads_its_events(void **state)
 	redox_close_v1(bootlog);
 }
 
-/* .. but raises no event for the VT that is opened after the display registered; it comes with the next one. */
+/* .. but raises no event for the VT that is opened after the display registered; it comes with the
+ * next one. */
 static void old_display_misses_an_event(void **state)
 {
 	struct inputd_message messages[4];

@@ -1,4 +1,5 @@
-/* The cursors of proto/wire.h: bounds, stickiness, strings, and the log line that a peer cannot abuse. */
+/* The cursors of proto/wire.h: bounds, stickiness, strings, and the log line that a peer cannot
+ * abuse. */
 #include "tests/support/test.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* See fake_kernel.h. Tags are the slots of a slab that is reused last in, first out, as in the kernel. */
+/* See fake_kernel.h. Tags are the slots of a slab that is reused last in, first out, as in the
+ * kernel. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

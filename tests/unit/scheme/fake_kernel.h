@@ -1,7 +1,8 @@
 /*
- * The kernel's side of one scheme, in the process of the test: libredox's symbols over plain memory. It
- * sends exactly the records that a test asks for, and judges the answers as Redox does (redox-abi.md
- * 2.1): an answer without a request, or a second one, is a violation that fails the test.
+ * The kernel's side of one scheme, in the process of the test: libredox's symbols over plain
+ * memory. It sends exactly the records that a test asks for, and judges the answers as Redox does
+ * (redox-abi.md 2.1): an answer without a request, or a second one, is a violation that fails the
+ * test.
  */
 #ifndef FAKE_KERNEL_H
 #define FAKE_KERNEL_H

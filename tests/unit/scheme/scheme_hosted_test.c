@@ -1,6 +1,6 @@
 /*
- * The library over the simulated kernel, with real clients in processes of their own: what a fake kernel
- * cannot show, that both sides mean the same.
+ * The library over the simulated kernel, with real clients in processes of their own: what a fake
+ * kernel cannot show, that both sides mean the same.
  */
 #include <errno.h>
 #include <fcntl.h>

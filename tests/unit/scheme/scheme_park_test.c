@@ -119,7 +119,8 @@ static void cancel_in_the_same_batch(void **state)
 	assert_int_equal(d->parked_count, 0);
 }
 
-/* The answer crossed the Cancel, and the tag already belongs to another request, which must not be hit. */
+/* The answer crossed the Cancel, and the tag already belongs to another request, which must not be
+ * hit. */
 static void late_cancel_hits_nobody(void **state)
 {
 	(void)state;

@@ -304,8 +304,8 @@ void guest_offer(struct guest *guest, uint32_t queue, uint16_t head)
 }
 
 /*
- * Describes BYTES at ADDRESS by the descriptors from FIRST on: one, or with mode.split four (the first two within the
- * header), or the same in an indirect table.
+ * Describes BYTES at ADDRESS by the descriptors from FIRST on: one, or with mode.split four (the
+ * first two within the header), or the same in an indirect table.
  */
 static void describe(struct guest *guest, uint32_t queue, uint16_t first, uint32_t address,
 		uint32_t bytes, uint16_t flags)

@@ -1,6 +1,7 @@
 /*
- * A vhost-user front end and a guest driver in the test's own process, over a memory file; the device runs in the same
- * thread and the same loop. What the guest writes to its rings can be anything, so hostile guests are made of the same parts.
+ * A vhost-user front end and a guest driver in the test's own process, over a memory file; the
+ * device runs in the same thread and the same loop. What the guest writes to its rings can be
+ * anything, so hostile guests are made of the same parts.
  *
  * The memory is two regions that adjoin for the guest and lie apart elsewhere.
  */
@@ -72,8 +73,8 @@ struct guest {
 };
 
 /*
- * As test_wait, for what no descriptor tells: the device works before the loop waits, and what it did is only looked
- * at after the wait.
+ * As test_wait, for what no descriptor tells: the device works before the loop waits, and what it
+ * did is only looked at after the wait.
  */
 #define guest_wait(guest, condition)                                               \
 	do {                                                                       \
@@ -100,7 +101,8 @@ void guest_disconnect(struct guest *guest);
 void guest_send_message(struct guest *guest, uint32_t request, uint32_t flags, const void *payload,
 		uint32_t bytes, const int *fds, uint32_t fd_count);
 
-/* Waits for the reply to REQUEST. Returns its length, or -1 when the device has closed the connection. */
+/* Waits for the reply to REQUEST. Returns its length, or -1 when the device has closed the
+ * connection. */
 int guest_get_reply(struct guest *guest, uint32_t request, void *buffer, size_t size);
 
 /* Asks for a u64. */

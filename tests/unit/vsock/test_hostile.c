@@ -1,6 +1,7 @@
 /*
- * Guests and front ends that break the rules. After each the device still serves: either the rest of the same guest, or
- * the next front end. Descriptors are counted around every test, memory by the sanitizer builds.
+ * Guests and front ends that break the rules. After each the device still serves: either the rest
+ * of the same guest, or the next front end. Descriptors are counted around every test, memory by
+ * the sanitizer builds.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -400,7 +401,8 @@ static void packet_without_header(void **state)
 	guest_finish(guest);
 }
 
-/* A guest that asks for answers and takes none: they are bounded, its queue waits, and goes on when it takes them. */
+/* A guest that asks for answers and takes none: they are bounded, its queue waits, and goes on when
+ * it takes them. */
 static void flood_without_receive_buffers(void **state)
 {
 	(void)state;
@@ -580,7 +582,8 @@ static void message_comes_byte_by_byte(void **state)
 	guest_finish(guest);
 }
 
-/* Descriptors that come with parts of a message are closed, whether too many or left alone by the end. */
+/* Descriptors that come with parts of a message are closed, whether too many or left alone by the
+ * end. */
 static void parts_of_messages_bring_descriptors(void **state)
 {
 	(void)state;
