@@ -147,6 +147,28 @@ class Machine:
     def qmp(self):
         return Qmp(self.folder / "gpu.qmp")
 
+    def status(self, key):
+        """What the bridge's file `status` says behind KEY."""
+        client = subprocess.Popen([self.build / "tests/hosted/drm_client"], env=self.environment, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True, bufsize=1)
+        with client:
+            def ask(line):
+                client.stdin.write(line + "\n")
+                words = read_line(client.stdout, 10, "status").split()
+                if words[0] != "ok":
+                    raise MachineError(f"status: {line}: {words}")
+                return words[1:]
+
+            descriptor = ask(f"open /scheme/display/status {0x10000}")[0]
+            text = b""
+            while words := ask(f"read {descriptor} 4000"):
+                text += bytes.fromhex(words[0])
+            client.stdin.close()
+        for line in text.decode().splitlines():
+            if line.startswith(key + ": "):
+                return line[len(key) + 2:]
+        raise MachineError(f"status has no '{key}':\n{text.decode()}")
+
     def shell(self, line):
         """Has root's shell in the guest run LINE; does not wait for its end."""
         if self.commands is None:
