@@ -30,14 +30,14 @@
 #define LIMIT_BUFFERS_PER_HANDLE 256u // dumb buffers
 #define LIMIT_BUFFER_BYTES       (256u * 1024u * 1024u)
 #define LIMIT_BYTES_PER_PID \
-	(1024ull * 1024u * 1024u) // of dumb buffers, by the pid that created them
-#define LIMIT_FRAMEBUFFERS 256u   // for each handle
-#define LIMIT_VTS          64u    // that have a state
-#define LIMIT_DAMAGE_RECTS 16u    // kept apart; more are merged to one box
-#define LIMIT_CONNECTORS   16u    // of a topology
-#define LIMIT_CRTCS        16u
-#define LIMIT_TOPOLOGIES_PER_SECOND 32u // more of them are a flood
-#define LIMIT_COMMIT_MS    10000u // a commit without an answer: the link is taken for dead
+	(1024ull * 1024u * 1024u)        // of dumb buffers, by the pid that created them
+#define LIMIT_FRAMEBUFFERS          256u // for each handle
+#define LIMIT_VTS                   64u  // that have a state
+#define LIMIT_DAMAGE_RECTS          16u  // kept apart; more are merged to one box
+#define LIMIT_CONNECTORS            16u  // of a topology
+#define LIMIT_CRTCS                 16u
+#define LIMIT_TOPOLOGIES_PER_SECOND 32u    // more of them are a flood
+#define LIMIT_COMMIT_MS             10000u // a commit without an answer: the link is taken for dead
 
 /* Guest agent */
 #define LIMIT_CURSOR_PX 256u // width and height of the largest cursor image
@@ -50,7 +50,7 @@
 #define LIMIT_VSOCK_CLOSE_MS   8000u  // and one that does not confirm the end of a connection
 
 /* vm-launch */
-#define LIMIT_QMP_MESSAGE        (256u * 1024u)  // one line from QEMU's monitor
-#define LIMIT_CONSOLE_PER_SECOND 100u            // lines of a guest's console that are logged
+#define LIMIT_QMP_MESSAGE        (256u * 1024u) // one line from QEMU's monitor
+#define LIMIT_CONSOLE_PER_SECOND 100u           // lines of a guest's console that are logged
 
 #endif

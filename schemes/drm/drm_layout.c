@@ -97,7 +97,7 @@ int drm_payload_parse(uint64_t nr, uint8_t *bytes, size_t length, struct drm_pay
 	if (offset != length) {
 		return -EINVAL;
 	}
-	* ret_payload = payload;
+	*ret_payload = payload;
 	return 0;
 }
 

@@ -40,7 +40,7 @@ struct test_fixture {
 #define TEST(fn) TEST_WITH(fn, NULL, NULL)
 #define TEST_WITH(fn, setup_fn, teardown_fn)                                 \
 	{                                                                    \
-#fn, (fn), test_setup, test_teardown, &(struct test_fixture) \
+		#fn, (fn), test_setup, test_teardown, &(struct test_fixture) \
 		{                                                            \
 			(setup_fn), (teardown_fn)                            \
 		}                                                            \

@@ -318,8 +318,8 @@ static void too_long_a_frame_is_refused(void **state)
 {
 	struct bench *bench = *state;
 	const uint32_t length = LIMIT_FRAME + 1;
-	uint8_t header[LINK_HEADER_BYTES] = {
-			length & 0xff, length >> 8 & 0xff, length >> 16 & 0xff, length >> 24};
+	uint8_t header[LINK_HEADER_BYTES] = {length & 0xff, length >> 8 & 0xff, length >> 16 & 0xff,
+			(uint8_t)(length >> 24)};
 	struct link_frame frame;
 
 	bench->a.on_readable = NULL;
