@@ -62,7 +62,8 @@ void link_destroy(struct link *link);
 /*
  * Sends one frame: header.length is computed, IOV is copied or written before the call returns.
  * Never blocks. Returns 0; -EAGAIN when the queue has no room (nothing was taken; ops.writable
- * follows); -EMSGSIZE above LIMIT_FRAME; -EPIPE after closed.
+ * follows); -EMSGSIZE above LIMIT_FRAME; -EINVAL above LINK_IOV_MAX; -EPIPE
+ * after closed.
  */
 int link_send(struct link *link, uint16_t opcode, uint16_t flags, uint32_t serial,
 		const struct iovec *iov, int iov_count);

@@ -28,6 +28,7 @@ static void agent_up(void *data, const struct bridge_hello *peer)
 		}
 	}
 	snprintf(agent->name, sizeof(agent->name), "%s", peer->name);
+	agent->frame_max = peer->frame_max;
 	agent->greeted = true;
 	agent->changed_ns = now_ns;
 	agent->flood_count = 0;
@@ -77,7 +78,7 @@ static int on_topology(struct agent *agent, const struct link_frame *frame, cons
 		return 0;
 	}
 	agent->has_topology = true;
-	present_up(&display->present, agent->session);
+	present_up(&display->present, agent->session, agent->frame_max);
 	if (agent->ready != NULL) {
 		agent->ready(agent->ready_data);
 	}

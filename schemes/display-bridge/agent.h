@@ -24,6 +24,7 @@ struct agent {
 	void *ready_data;
 
 	bool greeted, has_topology;
+	uint32_t frame_max;  // bytes, from its HELLO
 	char name[65];       // from its HELLO
 	uint64_t changed_ns; // when it went up or down last
 	uint32_t outages;    // how often it went away

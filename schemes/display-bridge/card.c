@@ -208,6 +208,7 @@ static int64_t card_fsync(void *data, void *handle, struct request *request)
 {
 	struct display *display = data;
 	struct card *card = handle;
+	inputd_poll(&display->inputd); // the VT may have been activated just now
 	if (card->vt == NULL || !vt_is_active(&display->vts, card->vt)) {
 		return 0;
 	}

@@ -90,6 +90,7 @@ static int64_t state_apply(struct card *card, struct request *request, uint32_t 
 {
 	struct display *display = card->display;
 	struct vt *vt = card->vt;
+	inputd_poll(&display->inputd);
 	vt_set_crtc(&display->vts, vt, index, state);
 	int64_t result = 0;
 	if (vt_is_active(&display->vts, vt)) {

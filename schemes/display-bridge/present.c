@@ -245,8 +245,9 @@ void present_cancel(struct present *present, struct request *request)
 
 /* --- the link --- */
 
-void present_up(struct present *present, struct session *session)
+void present_up(struct present *present, struct session *session, uint32_t frame_max)
 {
+	present->frame_max = frame_max;
 	present->session = session;
 	present_all(present);
 }
@@ -361,7 +362,7 @@ static int commit_start(struct present *present, uint32_t index)
 static ssize_t commit_stream(struct present *present, uint32_t index)
 {
 	struct present_commit *commit = &present->crtcs[index].commit;
-	ssize_t sent = stream_send(present->session, index, commit);
+	ssize_t sent = stream_send(present->session, index, commit, present->frame_max);
 	if (sent > 0) {
 		commit->deadline_ns = deadline_make();
 	}
@@ -380,6 +381,11 @@ static int32_t clamp_position(int32_t value)
 						  : value;
 }
 
+static size_t cursor_bytes(const struct vt_cursor *cursor)
+{
+	return (size_t)cursor->width * cursor->height * sizeof(cursor->image[0]);
+}
+
 static int cursor_send_image(
 		struct present *present, uint32_t index, const struct vt_cursor *cursor)
 {
@@ -395,8 +401,7 @@ static int cursor_send_image(
 	if (length < 0) {
 		return (int)length;
 	}
-	struct iovec iov[] = {{bytes, (size_t)length},
-			{cursor->image, (size_t)cursor->width * cursor->height * sizeof(uint32_t)}};
+	struct iovec iov[] = {{bytes, (size_t)length}, {cursor->image, cursor_bytes(cursor)}};
 	return session_send(present->session, BRIDGE_CURSOR_IMAGE, 0, iov, 2);
 }
 
@@ -408,7 +413,8 @@ static int cursor_send(struct present *present, uint32_t index)
 	const struct vt *vt = active_vt(present);
 	const struct vt_cursor *cursor = vt != NULL ? &vt->crtcs[index].cursor : &none;
 	bool visible = cursor->image != NULL && cursor->width <= topology->cursor_width &&
-			cursor->height <= topology->cursor_height;
+			cursor->height <= topology->cursor_height &&
+			cursor_bytes(cursor) + BRIDGE_CURSOR_IMAGE_MAX <= present->frame_max;
 	if (crtc->image_pending && visible) {
 		int error = cursor_send_image(present, index, cursor);
 		if (error != 0) {
@@ -489,26 +495,23 @@ static int commits_pump(struct present *present)
 	return 0;
 }
 
-static void streams_pump(struct present *present)
+static int streams_pump(struct present *present)
 {
 	size_t turn_bytes = 0;
 	for (uint32_t i = 0; i < LIMIT_CRTCS; i++) {
 		while (present->crtcs[i].commit.streaming) {
 			if (turn_bytes >= TURN_BYTES) {
 				kick(present);
-				return;
+				return 0;
 			}
 			ssize_t sent = commit_stream(present, i);
-			if (sent == -EAGAIN) {
-				return; // present_writable follows
-			}
-			if (sent < 0) { // broken; or a fault of ours, which must not stall the screen
-				session_fail(present->session, (int)sent, "pixels cannot be sent");
-				return;
+			if (sent < 0) {
+				return (int)sent;
 			}
 			turn_bytes += (size_t)sent;
 		}
 	}
+	return 0;
 }
 
 /* Sends what there is to send. */
@@ -519,8 +522,16 @@ static void present_pump(void *data)
 	if (present->session == NULL) {
 		return;
 	}
-	if (cursors_pump(present) == 0 && commits_pump(present) == 0) {
-		streams_pump(present);
+	int error = cursors_pump(present);
+	if (error == 0) {
+		error = commits_pump(present);
+	}
+	if (error == 0) {
+		error = streams_pump(present);
+	}
+	if (error != 0 && error != -EAGAIN) { // EAGAIN: present_writable follows
+		/* The link broke, or a fault of ours, which must not stall the screen. */
+		session_fail(present->session, error, "a message cannot be sent");
 	}
 	timer_update(present);
 }

@@ -54,6 +54,7 @@ struct present {
 	struct loop *loop;                // borrowed
 	struct vts *vts;                  // borrowed
 	struct session *session;          // borrowed; NULL: down
+	uint32_t frame_max;               // bytes of a frame that the agent takes
 	struct loop_source *kick, *timer; // kick: an idle source, NULL when there is none
 	struct present_wait *waits;
 	uint32_t next_id;
@@ -69,8 +70,8 @@ int present_init(struct present *present, struct loop *loop, struct vts *vts);
 /* Waiting requests must be gone (scheme_destroy cancels them). */
 void present_finish(struct present *present);
 
-/* SESSION is up and the topology known: everything is sent. */
-void present_up(struct present *present, struct session *session);
+/* SESSION is up and the topology known: everything is sent, in frames of at most FRAME_MAX bytes. */
+void present_up(struct present *present, struct session *session, uint32_t frame_max);
 /* The link is gone: those who wait are answered 0. */
 void present_down(struct present *present);
 bool present_is_up(const struct present *present);

@@ -51,7 +51,8 @@ static struct iovec piece_take(const struct present_commit *commit, struct curso
 	return (struct iovec) {fb->buffer->memory + start, bytes};
 }
 
-ssize_t stream_send(struct session *session, uint32_t crtc, struct present_commit *commit)
+ssize_t stream_send(struct session *session, uint32_t crtc, struct present_commit *commit,
+		uint32_t frame_max)
 {
 	struct bridge_pixels message = {.crtc = (uint16_t)crtc};
 	uint8_t head[BRIDGE_PIXELS_MAX];
@@ -61,10 +62,14 @@ ssize_t stream_send(struct session *session, uint32_t crtc, struct present_commi
 	}
 	struct iovec iov[1 + CHUNK_PIECES] = {{head, (size_t)head_bytes}};
 	struct cursor at = {commit->rect, commit->rect_sent_bytes};
+	size_t chunk_bytes = frame_max - (size_t)head_bytes;
+	if (chunk_bytes > CHUNK_BYTES) {
+		chunk_bytes = CHUNK_BYTES;
+	}
 	size_t bytes = 0;
 	int count = 1;
-	while (count <= CHUNK_PIECES && bytes < CHUNK_BYTES) {
-		iov[count] = piece_take(commit, &at, CHUNK_BYTES - bytes);
+	while (count <= CHUNK_PIECES && bytes < chunk_bytes) {
+		iov[count] = piece_take(commit, &at, chunk_bytes - bytes);
 		if (iov[count].iov_len == 0) {
 			break;
 		}

@@ -9,10 +9,11 @@ struct present_commit;
 struct session;
 
 /*
- * Sends the next chunk of COMMIT's rectangles and moves it on; commit->rect reaches
- * commit->damage.count at the end. Returns the bytes of pixels, or the error of the link (-EAGAIN:
- * full).
+ * Sends the next chunk of COMMIT's rectangles, in a frame of at most FRAME_MAX bytes (4096 or more),
+ * and moves it on; commit->rect reaches commit->damage.count at the end. Returns the bytes of
+ * pixels, or the error of the link (-EAGAIN: full).
  */
-ssize_t stream_send(struct session *session, uint32_t crtc, struct present_commit *commit);
+ssize_t stream_send(struct session *session, uint32_t crtc, struct present_commit *commit,
+		uint32_t frame_max);
 
 #endif

@@ -279,7 +279,7 @@ class Case(unittest.TestCase):
         self.folder = Path(tempfile.mkdtemp(prefix="hosted-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         (self.folder / "redox").mkdir()
-        self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.folder / "redox"), LOG="debug")
+        self.environment = dict(os.environ, REDOX_HOSTED_DIR=str(self.folder / "redox"), LOG=os.environ.get("BRIDGE_LOG", "debug"))
         self.address = self.folder / "agent.sock"
         self.agent = None
         self.clients = []

@@ -248,6 +248,7 @@ static void agent_hear(uint16_t opcode, const uint8_t *bytes, size_t length)
 {
 	const struct bridge_message_info *info = bridge_message_find(opcode);
 	assert_non_null(info);
+	assert_true(length <= fake->frame_max);
 	assert_true(length >= info->min && length <= info->max);
 	switch (opcode) {
 	case BRIDGE_COMMIT:
@@ -333,7 +334,7 @@ void fake_topology(struct topology *topology, uint32_t connectors)
 
 void fake_agent_up(void)
 {
-	struct bridge_hello hello = {.name = "fake agent"};
+	struct bridge_hello hello = {.name = "fake agent", .frame_max = fake->frame_max};
 	fake->up = true;
 	fake->full = false;
 	fake->generation = 0;
@@ -592,6 +593,7 @@ int fake_setup(void **state)
 	(void)state;
 	memset(&the_fake, 0, sizeof(the_fake));
 	fake = &the_fake;
+	fake->frame_max = LIMIT_FRAME;
 	struct display *display = &fake->display;
 	assert_int_equal(loop_create(&fake->loop), 0);
 	display->loop = fake->loop;

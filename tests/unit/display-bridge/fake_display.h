@@ -47,6 +47,7 @@ struct fake {
 	struct display display;
 	struct fake_screen screens[LIMIT_CRTCS];
 	uint32_t generation;
+	uint32_t frame_max; // that the fake agent takes
 	unsigned syncs;
 	uint32_t sync_id;  // of the newest sync, 0: answered
 	unsigned notified; // calls of scheme_notify

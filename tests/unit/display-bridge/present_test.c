@@ -132,6 +132,35 @@ static void slow_link_gets_every_pixel(void **state)
 	free(request);
 }
 
+/* An agent that takes 4 KiB gets 4 KiB: pixels come in more pieces, a large cursor is hidden. */
+static void small_frames(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client client;
+	fake->frame_max = 4096;
+	fake_topology(&topology, 1);
+	fake_agent_up();
+	fake_agent_topology(&topology);
+	fake_agent_settle();
+	client_start(&client, "3", 100, 60, &seed);
+	assert_int_equal(client_show(&client, 0, 0, 0), 0);
+	client_assert_shown(&client, 0, 0, 0);
+	struct drm_fixed_cursor show = {.flags = 1,
+			.crtc_id = KMS_ID_CRTC,
+			.width = 32,
+			.height = 32,
+			.handle = client.handle};
+	assert_int_equal(fake_ioctl(client.card, NR_CURSOR, &show, sizeof(show)), 0);
+	fake_agent_settle();
+	assert_int_equal(fake->failed, 0);
+	assert_false(fake->screens[0].cursor_visible);
+	show.width = 31;
+	assert_int_equal(fake_ioctl(client.card, NR_CURSOR, &show, sizeof(show)), 0);
+	fake_agent_settle();
+	assert_true(fake->screens[0].cursor_visible);
+}
+
 static void driver_refuses(void **state)
 {
 	(void)state;
@@ -539,6 +568,7 @@ int main(void)
 			DISPLAY_TEST(dirty_sends_the_clips_alone),
 			DISPLAY_TEST(damage_is_merged_while_one_is_under_way),
 			DISPLAY_TEST(slow_link_gets_every_pixel),
+			DISPLAY_TEST(small_frames),
 			DISPLAY_TEST(driver_refuses),
 			DISPLAY_TEST(agent_is_away),
 			DISPLAY_TEST(agent_dies_anywhere),
