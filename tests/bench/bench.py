@@ -37,6 +37,19 @@ def start_ready(argv, environment):
     return process
 
 
+# Cores of client and server.
+PLACEMENTS = {"one core": ("0", "0"), "a core each": ("0", "1")}
+
+
+def ioctl_table(figures, state):
+    return [
+        row(f"GETCONNECTOR round trip, {state}", figures["round_trip_us"], "us", "AF_UNIX ping-pong of the same bytes",
+            figures["peer_round_trip_us"], aim=1.6),
+        row(f"bridge's own CPU time per GETCONNECTOR, {state}", figures["server_cpu_us"], "us", "the ping-pong's server",
+            figures["peer_server_cpu_us"]),
+    ]
+
+
 def ioctl_rows(build, with_agent):
     """The bridge over the simulated kernel side, with a headless agent or with none."""
     with tempfile.TemporaryDirectory(prefix="bridge-bench-") as folder:
@@ -52,20 +65,16 @@ def ioctl_rows(build, with_agent):
             bridge = start_ready([build / "schemes/display-bridge/display-bridge", "--agent", address,
                                   "--ready-timeout", "5" if with_agent else "0"], environment)
             processes.append(bridge)
-            output = subprocess.run([build / "tests/bench/ioctl_round_trip", "/scheme/display/v2/1", str(bridge.pid)],
-                                    env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+            rows = []
+            for placement, cpus in PLACEMENTS.items():
+                output = subprocess.run([build / "tests/bench/ioctl_round_trip", "/scheme/display/v2/1", str(bridge.pid), *cpus],
+                                        env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
+                rows += ioctl_table(json.loads(output), f"agent {'up' if with_agent else 'away'}, {placement}")
         finally:
             for process in reversed(processes):
                 process.terminate()
                 process.wait()
-    figures = json.loads(output)
-    state = "agent up" if with_agent else "agent away"
-    return [
-        row(f"GETCONNECTOR round trip, {state}", figures["round_trip_us"], "us", "AF_UNIX ping-pong of the same bytes",
-            figures["peer_round_trip_us"], aim=1.6),
-        row(f"bridge's own CPU time per GETCONNECTOR, {state}", figures["server_cpu_us"], "us", "the ping-pong's server",
-            figures["peer_server_cpu_us"]),
-    ]
+    return rows
 
 
 def vsock_rows(build):

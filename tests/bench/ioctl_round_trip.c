@@ -1,11 +1,14 @@
 /*
- * A GETCONNECTOR as Orbital sends it twice a frame, against a plain AF_UNIX ping-pong of the same
- * bytes: both with one client and one server process, in batches that take turns, so that a noisy
- * machine hits both. Also the CPU time that each server spent.
+ * A GETCONNECTOR as Orbital sends it twice a frame, against a plain AF_UNIX ping-pong of the same bytes: both with one client and one server process,
+ * in batches that take turns, so that a noisy machine hits both. Also the CPU time that each server spent.
  *
- *   ioctl_round_trip PATH BRIDGE_PID    prints one JSON object
+ * Where the scheduler puts the two processes decides more than what they do (a wake-up across cores costs tens of microseconds in a VM), so it is said:
+ * CLIENT_CPU and SERVER_CPU are the cores of the client and of both servers.
+ *
+ *   ioctl_round_trip PATH BRIDGE_PID CLIENT_CPU SERVER_CPU    prints one JSON object
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +47,16 @@ static void fail(const char *what)
 {
 	fprintf(stderr, "ioctl_round_trip: %s: %s\n", what, strerror(errno));
 	exit(1);
+}
+
+static void pin(pid_t pid, int cpu)
+{
+	cpu_set_t set;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(pid, sizeof(set), &set) != 0) {
+		fail("sched_setaffinity");
+	}
 }
 
 /* Answers each message with its own bytes until the client hangs up. */
@@ -132,8 +145,8 @@ int main(int argc, char **argv)
 	static struct side bridge;
 	static struct side plain;
 	int sockets[2];
-	if (argc != 3) {
-		fprintf(stderr, "usage: ioctl_round_trip PATH BRIDGE_PID\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: ioctl_round_trip PATH BRIDGE_PID CLIENT_CPU SERVER_CPU\n");
 		return 2;
 	}
 	pid_t bridge_pid = (pid_t)atoi(argv[2]);
@@ -153,6 +166,9 @@ int main(int argc, char **argv)
 		ping_pong_serve(sockets[1]);
 	}
 	close(sockets[1]);
+	pin(0, atoi(argv[3]));
+	pin(server, atoi(argv[4]));
+	pin(bridge_pid, atoi(argv[4]));
 	for (int i = 0; i < BATCHES; i++) {
 		measure(&plain, i, server, sockets[0], card, connector);
 		measure(&bridge, i, bridge_pid, -1, card, connector);
