@@ -1,6 +1,7 @@
 /* Handles by inode: a descriptor that was duplicated, inherited or received is found as well as one
  * that was opened here. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@ static struct peer *peer_get_locked(const char *socket)
 	}
 	struct peer *peer = calloc(1, sizeof(*peer));
 	if (peer) {
-		strncpy(peer->socket, socket, sizeof(peer->socket) - 1);
+		snprintf(peer->socket, sizeof(peer->socket), "%s", socket);
 		peer->space = -1;
 		pthread_mutex_init(&peer->space_lock, NULL);
 		peer->next = peers;
