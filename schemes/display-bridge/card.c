@@ -136,6 +136,7 @@ static void card_close(void *data, void *handle)
 	}
 	buffer_table_finish(&card->buffers);
 	if (card->vt != NULL) {
+		vt_drop_cursors(&display->vts, card->vt, card);
 		vt_close(&display->vts, card->vt);
 	}
 	LIST_REMOVE(card, link);

@@ -246,7 +246,7 @@ static int cursor_image(struct card *card, uint32_t index, const struct drm_fixe
 	struct display *display = card->display;
 	const struct topology *topology = &display->kms.topology;
 	if (fixed->handle == 0) {
-		vt_set_cursor(&display->vts, card->vt, index, NULL, 0, 0, 0, 0);
+		vt_set_cursor(&display->vts, card->vt, index, &(struct vt_cursor) {0});
 		return 0;
 	}
 	const struct buffer *buffer = buffer_table_find(&card->buffers, fixed->handle);
@@ -261,13 +261,17 @@ static int cursor_image(struct card *card, uint32_t index, const struct drm_fixe
 	if (bytes > buffer->bytes) {
 		return -EINVAL;
 	}
-	uint32_t *image = malloc(bytes);
-	if (image == NULL) {
+	struct vt_cursor cursor = {.image = malloc(bytes),
+			.width = fixed->width,
+			.height = fixed->height,
+			.hot_x = fixed->hot_x,
+			.hot_y = fixed->hot_y,
+			.owner = card};
+	if (cursor.image == NULL) {
 		return -ENOMEM;
 	}
-	memcpy(image, buffer->memory, bytes);
-	vt_set_cursor(&display->vts, card->vt, index, image, fixed->width, fixed->height,
-			fixed->hot_x, fixed->hot_y);
+	memcpy(cursor.image, buffer->memory, bytes);
+	vt_set_cursor(&display->vts, card->vt, index, &cursor);
 	return 0;
 }
 

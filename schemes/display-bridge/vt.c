@@ -255,18 +255,26 @@ void vt_set_dpms(struct vts *vts, struct vt *vt, uint32_t slot, uint8_t dpms)
 	}
 }
 
-void vt_set_cursor(struct vts *vts, struct vt *vt, uint32_t index, uint32_t *image, uint32_t width,
-		uint32_t height, int32_t hot_x, int32_t hot_y)
+void vt_set_cursor(struct vts *vts, struct vt *vt, uint32_t index, const struct vt_cursor *cursor)
 {
-	struct vt_cursor *cursor = &vt->crtcs[index].cursor;
-	free(cursor->image);
-	cursor->image = image;
-	cursor->width = width;
-	cursor->height = height;
-	cursor->hot_x = hot_x;
-	cursor->hot_y = hot_y;
+	struct vt_cursor *now = &vt->crtcs[index].cursor;
+	struct vt_cursor old = *now;
+	*now = *cursor;
+	now->x = old.x;
+	now->y = old.y;
+	free(old.image);
 	if (vt_is_active(vts, vt)) {
 		present_cursor(vts->present, index, true);
+	}
+}
+
+void vt_drop_cursors(struct vts *vts, struct vt *vt, const struct card *owner)
+{
+	static const struct vt_cursor hidden;
+	for (uint32_t i = 0; i < LIMIT_CRTCS; i++) {
+		if (vt->crtcs[i].cursor.image != NULL && vt->crtcs[i].cursor.owner == owner) {
+			vt_set_cursor(vts, vt, i, &hidden);
+		}
 	}
 }
 

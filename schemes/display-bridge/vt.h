@@ -16,6 +16,7 @@
 #include "schemes/display-bridge/kms.h"
 #include "schemes/drm/drm_fixed.h"
 
+struct card;
 struct present;
 
 #define VT_NONE UINT64_MAX
@@ -33,6 +34,7 @@ struct vt_cursor {
 	uint32_t width, height;
 	int32_t hot_x, hot_y;
 	int32_t x, y;
+	const struct card *owner; // who set the picture; it goes with him
 };
 
 struct vt_crtc {
@@ -106,9 +108,10 @@ int vt_crtc_of_slot(const struct vt *vt, uint32_t slot);
 
 void vt_set_dpms(struct vts *vts, struct vt *vt, uint32_t slot, uint8_t dpms);
 
-/* Replaces the cursor's picture; IMAGE (NULL: hide) is taken. */
-void vt_set_cursor(struct vts *vts, struct vt *vt, uint32_t index, uint32_t *image, uint32_t width,
-		uint32_t height, int32_t hot_x, int32_t hot_y);
+/* Replaces the cursor's picture by that of CURSOR, whose image (NULL: hide) is taken; its position stays. */
+void vt_set_cursor(struct vts *vts, struct vt *vt, uint32_t index, const struct vt_cursor *cursor);
+/* Hides the cursors that OWNER has set. */
+void vt_drop_cursors(struct vts *vts, struct vt *vt, const struct card *owner);
 void vt_move_cursor(struct vts *vts, struct vt *vt, uint32_t index, int32_t x, int32_t y);
 
 #endif

@@ -440,6 +440,30 @@ static void close_takes_the_picture_along(void **state)
 	fake_close(other);
 }
 
+/* The handle that set a cursor closes while another shows the picture. */
+static void close_takes_the_cursor_along(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client one, two;
+	agent_there(1);
+	client_start(&one, "1", 64, 48, &seed);
+	client_start(&two, "1", 64, 64, &seed);
+	assert_int_equal(client_show(&one, 0, 0, 0), 0);
+	struct drm_fixed_cursor show = {.flags = 1,
+			.crtc_id = KMS_ID_CRTC,
+			.width = 64,
+			.height = 64,
+			.handle = two.handle};
+	assert_int_equal(fake_ioctl(two.card, NR_CURSOR, &show, sizeof(show)), 0);
+	fake_agent_settle();
+	assert_true(fake->screens[0].cursor_visible);
+	fake_close(two.card);
+	fake_agent_settle();
+	assert_false(fake->screens[0].cursor_visible);
+	client_assert_shown(&one, 0, 0, 0);
+}
+
 static void rmfb_switches_off_and_dpms_too(void **state)
 {
 	(void)state;
@@ -579,6 +603,7 @@ int main(void)
 			DISPLAY_TEST(vts_switch),
 			DISPLAY_TEST(vts_without_inputd),
 			DISPLAY_TEST(close_takes_the_picture_along),
+			DISPLAY_TEST(close_takes_the_cursor_along),
 			DISPLAY_TEST(rmfb_switches_off_and_dpms_too),
 			DISPLAY_TEST(page_flip_without_event),
 			DISPLAY_TEST(answers_to_nothing_are_faults),
