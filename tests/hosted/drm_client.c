@@ -14,7 +14,8 @@
  *	fork                        children see and change each mapping: ok
  *	show PATH W H               -> ok FD FB MAP PITCH CRTC CONNECTOR   buffer, framebuffer, SETCRTC of the first mode
  *	dirty FD FB X1 Y1 X2 Y2
- *	race FD NR HEX OFFSET CALLS -> ok FIRST-BAD-RESULT  while a thread writes to the payload at OFFSET
+ *	race FD NR HEX OFFSET OTHER CALLS -> ok ACCEPTED REFUSED FIRST-OTHER-ERRNO
+ *		while a thread switches the byte at OFFSET between its value and OTHER
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -280,48 +281,70 @@ static void do_dirty(size_t fd, uint32_t fb, struct drm_clip_rect clip)
 
 struct race {
 	volatile uint8_t *byte;
+	uint8_t values[2];
 	atomic_bool stop;
 };
 
 static void *race_write(void *data)
 {
 	struct race *race = data;
-	while (!atomic_load(&race->stop)) {
-		for (unsigned i = 0; i < 256; i++) {
-			*race->byte = (uint8_t)i;
-		}
+	for (unsigned i = 0; !atomic_load(&race->stop); i++) {
+		*race->byte = race->values[i & 1];
 	}
 	return NULL;
 }
 
-/* The payload starts on a page, so the middle pages of a long one are shared live with the daemon. */
-static void do_race(size_t fd, uint64_t nr, const char *hex, size_t offset, unsigned calls)
+struct race_counts {
+	unsigned accepted, refused;
+	int bad; // the first errno that is no EINVAL
+};
+
+static void race_calls(size_t fd, uint64_t nr, uint8_t *payload, const uint8_t *original,
+		size_t length, size_t offset, unsigned calls, struct race_counts *counts)
+{
+	for (unsigned i = 0; i < calls; i++) {
+		/* The answer before wrote over the rest; the racing byte is the other thread's. */
+		memcpy(payload, original, offset);
+		memcpy(payload + offset + 1, original + offset + 1, length - offset - 1);
+		int error = redox_errno(call(fd, nr, payload, length));
+		if (error == 0) {
+			counts->accepted++;
+		} else if (error == EINVAL) {
+			counts->refused++;
+		} else if (counts->bad == 0) {
+			counts->bad = error;
+		}
+	}
+}
+
+/*
+ * The payload starts on a page of memory that the simulation can share (MAP_SHARED | MAP_ANON): its
+ * whole pages are the daemon's while it serves the call, with the other thread still writing.
+ */
+static void do_race(size_t fd, uint64_t nr, const char *hex, size_t offset, uint8_t other,
+		unsigned calls)
 {
 	uint8_t *original = malloc(strlen(hex) / 2 + 1);
 	size_t length = hex_read(hex, original);
-	uint8_t *payload = NULL;
-	if (posix_memalign((void **)&payload, PAGE_BYTES, length + PAGE_BYTES) != 0) {
-		answer_error(ENOMEM);
+	size_t bytes = (length + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	size_t shared = redox_mmap_v1(NULL, bytes, REDOX_PROT_READ | REDOX_PROT_WRITE,
+			REDOX_MAP_SHARED | REDOX_MAP_ANON, SIZE_MAX, 0);
+	if (failed(shared)) {
 		free(original);
 		return;
 	}
-	struct race race = {.byte = payload + offset};
+	uint8_t *payload = (uint8_t *)shared;
+	struct race race = {.byte = payload + offset, .values = {original[offset], other}};
+	struct race_counts counts = {0};
 	pthread_t thread;
-	int bad = 0;
 	memcpy(payload, original, length);
 	if (pthread_create(&thread, NULL, race_write, &race) == 0) {
-		for (unsigned i = 0; i < calls; i++) {
-			memcpy(payload, original, offset);
-			int error = redox_errno(call(fd, nr, payload, length));
-			if (error != 0 && error != EINVAL && bad == 0) {
-				bad = error;
-			}
-		}
+		race_calls(fd, nr, payload, original, length, offset, calls, &counts);
 		atomic_store(&race.stop, true);
 		pthread_join(thread, NULL);
 	}
-	printf("ok %d\n", bad);
-	free(payload);
+	printf("ok %u %u %d\n", counts.accepted, counts.refused, counts.bad);
+	redox_munmap_v1(payload, bytes);
 	free(original);
 }
 
@@ -369,9 +392,9 @@ static void line_do(char **words, int count)
 		struct drm_clip_rect clip = {(uint16_t)number(words[3]), (uint16_t)number(words[4]),
 				(uint16_t)number(words[5]), (uint16_t)number(words[6])};
 		do_dirty(number(words[1]), (uint32_t)number(words[2]), clip);
-	} else if (line_is(words, count, "race", 5)) {
+	} else if (line_is(words, count, "race", 6)) {
 		do_race(number(words[1]), number(words[2]), words[3], number(words[4]),
-				(unsigned)number(words[5]));
+				(uint8_t)number(words[5]), (unsigned)number(words[6]));
 	} else {
 		printf("error unknown command %s\n", words[0]);
 	}
