@@ -26,11 +26,12 @@
 #include "common/platform.h"
 #include "proto/bridge.h"
 
-#define VERSION_LOWEST  1u // what we still speak
-#define FRAMES_PER_TURN 64 // then other sources get a turn
-#define REASON_BYTES    256
-#define TRACE_BYTES     512
-#define ADDRESS_TEXT    160
+#define VERSION_LOWEST   1u // what we still speak
+#define FRAMES_PER_TURN  64 // then other sources get a turn
+#define REASON_BYTES     256
+#define REASONS_TOLD_MAX 6 // warnings because of another reason, until a session is good
+#define TRACE_BYTES      512
+#define ADDRESS_TEXT     160
 
 enum session_state { SESSION_DOWN, SESSION_DIALLING, SESSION_GREETING, SESSION_UP, SESSION_ENDING };
 
@@ -63,8 +64,10 @@ struct session {
 
 	// Dialling
 	uint32_t backoff_ms;
-	uint32_t attempts; // since the last good session
-	bool told;         // that this connection is up
+	uint32_t attempts;     // since the last good session
+	uint32_t reasons_told; // new ones, since then
+	char told_reason[REASON_BYTES];
+	bool told; // that this connection is up
 };
 
 static void session_on_readable(void *data);
@@ -95,13 +98,20 @@ static bool session_leave(struct session *session)
 }
 
 /*
- * Whether lines about this attempt are printed: the 1st, 10th, 100th .. since the last good
- * session. An agent that refuses for a week leaves a handful of lines.
+ * Whether the end of this attempt is worth a warning: the 1st, 10th, 100th .. since the last good
+ * session, and those with another reason than the one told last, a few times. An agent that refuses
+ * for a week leaves a handful of lines.
  */
-static bool session_is_loud(const struct session *session)
+static bool session_is_loud(struct session *session)
 {
 	uint32_t attempts = session->attempts;
 
+	if (session->reasons_told < REASONS_TOLD_MAX &&
+			strcmp(session->told_reason, session->end_reason) != 0) {
+		session->reasons_told++;
+		memcpy(session->told_reason, session->end_reason, sizeof(session->told_reason));
+		return true;
+	}
 	while (attempts >= 10 && attempts % 10 == 0) {
 		attempts /= 10;
 	}
@@ -113,7 +123,7 @@ static const char *session_address(const struct session *session, char text[ADDR
 	return session->dials ? address_format(&session->address, text, ADDRESS_TEXT) : "a peer";
 }
 
-static void session_log_end(const struct session *session)
+static void session_log_end(struct session *session)
 {
 	char address[ADDRESS_TEXT];
 
@@ -329,6 +339,8 @@ static void session_on_timer(void *data)
 			session_log_up(session);
 		}
 		session->attempts = 0;
+		session->reasons_told = 0;
+		session->told_reason[0] = '\0';
 		session->backoff_ms = LIMIT_BACKOFF_MIN_MS;
 		break;
 	case SESSION_DIALLING:
