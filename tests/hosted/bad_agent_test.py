@@ -61,9 +61,12 @@ class BadAgent(hosted.Case):
         connection = hosted.Connection(stream, greet=False)
         hello = bytearray(wire.frame(wire.Hello(version=1, role=wire.Role.AGENT, epoch=1, features=0, frame_max=65536, name="old")))
         hello[wire.HEADER.size:wire.HEADER.size + 4] = bytes(4)  # version 0
+        lines = self.lines("is it of another version?")
         stream.sendall(hello)
         connection.closed_by_peer()
         connection.close()
+        self.eventually(lambda: self.lines("is it of another version?") == lines + 1, "one line that says so")
+        self.assertRegex(self.log(), r" warn wire: no session with .*another version", "with the usual LOG nobody would see it")
         self.client_goes_on()
         self.recovers()
 

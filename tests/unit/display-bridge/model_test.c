@@ -196,7 +196,7 @@ static void lying_topologies_are_refused(void **state)
 	assert_refused();
 }
 
-/* LIMIT_TOPOLOGIES_PER_SECOND */
+/* LIMIT_TOPOLOGIES_PER_SECOND: one more ends the session; a second later they are taken again. */
 static void topology_flood_is_refused(void **state)
 {
 	(void)state;
@@ -208,6 +208,60 @@ static void topology_flood_is_refused(void **state)
 	assert_int_equal(fake->failed, 0);
 	say_begin(LIMIT_TOPOLOGIES_PER_SECOND + 1, 1, 0);
 	assert_int_equal(fake->failed, -EBADMSG);
+	assert_non_null(strstr(fake->fault, "too many topologies"));
+	fake->failed = 0;
+	fake_agent_down();
+	fake->display.agent.flood_start_ns -= 2 * CLOCK_NS_PER_S; // as if the time had passed
+	fake_agent_up();
+	fake_agent_topology(&topology);
+	assert_int_equal(fake->failed, 0);
+	assert_true(present_is_up(&fake->display.present));
+}
+
+/* A topology_begin of CRTCS and CONNECTORS, whatever the encoder thinks of them. */
+static void say_counts(uint16_t crtcs, uint16_t connectors)
+{
+	struct bridge_topology_begin begin = {.generation = 1,
+			.width_max = 100,
+			.height_max = 100,
+			.cursor_width = 64,
+			.cursor_height = 64,
+			.crtcs = 1};
+	uint8_t bytes[BRIDGE_TOPOLOGY_BEGIN_MAX];
+	ssize_t length = bridge_topology_begin_encode(&begin, bytes, sizeof(bytes));
+	assert_true(length > 4);
+	bytes[length - 4] = (uint8_t)crtcs; // the last two numbers of the message
+	bytes[length - 2] = (uint8_t)connectors;
+	fake_agent_say(BRIDGE_TOPOLOGY_BEGIN, bytes, (size_t)length);
+}
+
+/* LIMIT_CRTCS, LIMIT_CONNECTORS */
+static void topology_size_is_limited(void **state)
+{
+	(void)state;
+	fake_topology(&topology, LIMIT_CONNECTORS);
+	topology.crtc_count = LIMIT_CRTCS;
+	fake_agent_up();
+	fake_agent_topology(&topology);
+	assert_int_equal(fake->failed, 0);
+	for (unsigned more = 0; more < 2; more++) {
+		fake_agent_down();
+		fake_agent_up();
+		say_counts(more ? LIMIT_CRTCS : LIMIT_CRTCS + 1,
+				more ? LIMIT_CONNECTORS + 1 : LIMIT_CONNECTORS);
+		assert_int_equal(fake->failed, -EBADMSG);
+		fake->failed = 0;
+		assert_int_equal(fake->display.kms.topology.crtc_count, LIMIT_CRTCS);
+	}
+	fake_agent_down();
+	fake_agent_up();
+	say_counts(LIMIT_CRTCS, LIMIT_CONNECTORS);
+	assert_int_equal(fake->failed, 0);
+	fake_agent_down();
+	fake_agent_up();
+	fake_agent_topology(&topology);
+	assert_int_equal(fake->failed, 0);
+	assert_true(present_is_up(&fake->display.present));
 }
 
 static void state_file_keeps_a_topology(void **state)
@@ -260,6 +314,7 @@ int main(void)
 			TEST_WITH(names_without_end, fake_setup, fake_teardown),
 			TEST_WITH(lying_topologies_are_refused, fake_setup, fake_teardown),
 			TEST_WITH(topology_flood_is_refused, fake_setup, fake_teardown),
+			TEST_WITH(topology_size_is_limited, fake_setup, fake_teardown),
 			TEST(state_file_keeps_a_topology),
 			TEST(damaged_state_files_are_refused),
 	};

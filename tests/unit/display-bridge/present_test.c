@@ -362,6 +362,37 @@ static void largest_cursor(void **state)
 	assert_memory_equal(fake->screens[0].cursor_pixels, client.memory, 256 * 256 * 4);
 	show.width = 257;
 	assert_int_equal(fake_ioctl(client.card, NR_CURSOR, &show, sizeof(show)), -EINVAL);
+	show.width = 256;
+	assert_int_equal(fake_ioctl(client.card, NR_CURSOR, &show, sizeof(show)), 0);
+}
+
+/* LIMIT_COMMIT_MS: an agent that does not answer is taken for dead, the caller is answered, and the
+ * next agent shows the picture. */
+static void limit_commit(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client client;
+	agent_there(1);
+	client_start(&client, "3", 100, 60, &seed);
+	struct request *request = client_set_crtc(&client, 0, 0, 0, 0, 0);
+	fake_turn();
+	struct present *present = &fake->display.present;
+	assert_true(present->crtcs[0].commit.under_way);
+	uint64_t left_ns = present->crtcs[0].commit.deadline_ns - clock_now_ns();
+	assert_in_range(left_ns / CLOCK_NS_PER_MS, LIMIT_COMMIT_MS - 1000, LIMIT_COMMIT_MS);
+	assert_int_equal(fake->failed, 0);
+	loop_timer_arm(present->timer, 1); // as if the time had passed
+	test_wait(fake->loop, fake->failed != 0);
+	assert_int_equal(fake->failed, -ETIMEDOUT);
+	assert_string_equal(fake->fault, "no answer to a commit");
+	fake->failed = 0;
+	fake_agent_down();
+	assert_true(request->answered);
+	assert_int_equal(request->result, 0);
+	free(request);
+	agent_there(1);
+	client_assert_shown(&client, 0, 0, 0);
 }
 
 static void vts_switch(void **state)
@@ -605,6 +636,7 @@ int main(void)
 			DISPLAY_TEST(close_takes_the_picture_along),
 			DISPLAY_TEST(close_takes_the_cursor_along),
 			DISPLAY_TEST(rmfb_switches_off_and_dpms_too),
+			DISPLAY_TEST(limit_commit),
 			DISPLAY_TEST(page_flip_without_event),
 			DISPLAY_TEST(answers_to_nothing_are_faults),
 			DISPLAY_TEST(answer_before_the_pixels_is_a_fault),

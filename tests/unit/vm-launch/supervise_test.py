@@ -163,6 +163,7 @@ class Good(Launch):
         self.assertIn("vm gpu: boot: hello?[31m from the guest", errors)
 
     def test_console_flood_is_bounded(self):
+        """LIMIT_CONSOLE_PER_SECOND: the rest is counted, and a second later lines are logged again."""
         self.start(qemu="floods")
         self.wait_ready()
         self.process.send_signal(signal.SIGTERM)

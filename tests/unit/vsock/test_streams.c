@@ -427,9 +427,11 @@ static void host_closes_altogether(void **state)
 	guest_finish(guest);
 }
 
+/* LIMIT_VSOCK_CONNECT_MS */
 static void silent_guest_is_given_up(void **state)
 {
 	(void)state;
+	uint32_t host_port = 0;
 	struct guest *guest = guest_create(plain);
 	guest_boot(guest);
 	int fd = host_program(guest, 5);
@@ -441,6 +443,34 @@ static void silent_guest_is_given_up(void **state)
 	host_expect_end(guest, fd);
 	guest_expect(guest, PACKET_RST);
 	assert_int_equal(guest->device->connections.count, 0);
+	close(fd);
+	fd = guest_open(guest, 5, &host_port); // and the next one is served
+	close(fd);
+	guest_finish(guest);
+}
+
+/* LIMIT_VSOCK_CLOSE_MS: a guest that does not confirm the end of a stream does not keep its place. */
+static void guest_never_confirms_the_end(void **state)
+{
+	(void)state;
+	uint32_t host_port = 0;
+	struct guest *guest = guest_create(plain);
+	guest_boot(guest);
+	int fd = guest_open(guest, 5, &host_port);
+	close(fd);
+	guest_expect(guest, PACKET_SHUTDOWN);
+	guest_write(guest, 5, host_port, "nobody", 6);
+	guest_expect(guest, PACKET_SHUTDOWN);
+	assert_int_equal(guest->header.flags, PACKET_NO_BOTH);
+	struct connection *connection = TAILQ_FIRST(&guest->device->connections.all);
+	uint64_t left_ns = connection->deadline_ns - clock_now_ns();
+	assert_in_range(left_ns / CLOCK_NS_PER_MS, LIMIT_VSOCK_CLOSE_MS - 1000,
+			LIMIT_VSOCK_CLOSE_MS);
+	assert_int_equal(guest->device->connections.count, 1);
+	connection->deadline_ns = 1; // as if the time had passed
+	guest_expect(guest, PACKET_RST);
+	assert_int_equal(guest->device->connections.count, 0);
+	fd = guest_open(guest, 5, &host_port);
 	close(fd);
 	guest_finish(guest);
 }
@@ -597,6 +627,7 @@ int main(void)
 			TEST(bytes_outlive_the_guests_end),
 			TEST(host_closes_altogether),
 			TEST(silent_guest_is_given_up),
+			TEST(guest_never_confirms_the_end),
 			TEST(streams_take_turns),
 			TEST(connections_are_limited),
 			TEST(queues_stop_and_go_on),
