@@ -95,6 +95,48 @@ def mutated(draw):
     return message.OPCODE, bytes(payload)
 
 
+TEXTS = [b"\0", b"a\0", b"\x80", b"\xc0\x80", b"\xc2", b"\xc2\x41", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xed\x9f\xbf", b"\xf0\x8f\xbf\xbf",
+         b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xff", b"\x1b[2J"]
+
+
+def raw_edges(codec, good):
+    """Encodings of one field on both sides of each of its bounds; GOOD is an encoding that passes."""
+    if isinstance(codec, wire._Number):
+        size = codec.packer.size
+        span = 1 << (8 * size)
+        around = [codec.low - 1, codec.low, codec.high, codec.high + 1]
+        if codec.values is not None:
+            around = [value + step for value in codec.values for step in (-1, 0, 1)]
+        yield from ((value % span).to_bytes(size, "little") for value in around)
+    elif isinstance(codec, wire._String):
+        yield from (struct.pack("<H", count) + b"x" * count for count in (0, codec.most, codec.most + 1))
+        yield from (struct.pack("<H", len(text)) + text for text in TEXTS)
+    elif isinstance(codec, wire._Bytes):
+        yield from (struct.pack("<I", count) + bytes(count) for count in (0, codec.most, codec.most + 1))
+        yield struct.pack("<I", 0xFFFFFFFF)
+    elif isinstance(codec, wire._Array):
+        element = codec.element.put(good[0]) if good else None
+        if element is None:
+            kind = getattr(codec.element, "kind", None)
+            element = codec.element.put(next((one for one in ELEMENTS if isinstance(one, kind)), 0) if kind else 0)
+        yield from (struct.pack("<H", count) + element * count for count in (0, codec.most, codec.most + 1))
+        yield struct.pack("<H", 0xFFFF)
+        if isinstance(codec.element, wire._Struct):
+            for raw in fields_with_edges(codec.element.kind, next(one for one in ELEMENTS if isinstance(one, codec.element.kind))):
+                yield struct.pack("<H", 1) + raw
+
+
+ELEMENTS = [vectors.mode(), wire.Rect(0, 0, 1, 1)]
+
+
+def fields_with_edges(kind, good):
+    """Encodings of a whole message or struct with one field at an edge."""
+    parts = [codec.put(getattr(good, name)) for name, codec in kind.FIELDS]
+    for place, (name, codec) in enumerate(kind.FIELDS):
+        for raw in raw_edges(codec, getattr(good, name)):
+            yield b"".join(parts[:place] + [raw] + parts[place + 1:])
+
+
 def tries(count):
     return settings(max_examples=count, deadline=None, database=None, print_blob=True,
                     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -148,6 +190,17 @@ class RoundTrip(unittest.TestCase):
             for length in range(len(payload) + 1):
                 self.agree(message.OPCODE, payload[:length])
             self.assertEqual(self.agree(message.OPCODE, payload + b"\0"), message.TAIL_MAX is not None)
+
+    def test_every_field_at_its_bounds(self):
+        taken, refused = 0, 0
+        for message in vectors.MESSAGES:
+            for payload in fields_with_edges(type(message), message):
+                if self.agree(message.OPCODE, payload):
+                    taken += 1
+                else:
+                    refused += 1
+        print(f"# {taken} taken, {refused} refused")
+        self.assertGreater(min(taken, refused), 50)
 
     def test_tail_at_its_limit(self):
         for kind in wire.MESSAGES.values():
