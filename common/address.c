@@ -22,6 +22,7 @@
 #include "common/fd.h"
 #include "common/limits.h"
 #include "common/loop.h"
+#include "common/number.h"
 #include "common/platform.h"
 
 #define CID_ANY    0xffffffffu
@@ -31,20 +32,11 @@ _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) <= sizeof(((struct ad
 		"a unix path fits");
 
 /* Reads a decimal number from 1 to MAX that is the whole of TEXT. */
-static bool number_parse(const char *text, uint32_t max, uint32_t *ret_number)
+static bool part_parse(const char *text, uint32_t max, uint32_t *ret_number)
 {
-	uint64_t number = 0;
+	uint64_t number;
 
-	if (*text == '\0' || strlen(text) > 10) {
-		return false;
-	}
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9') {
-			return false;
-		}
-		number = number * 10 + (uint64_t)(*text - '0');
-	}
-	if (number == 0 || number > max) {
+	if (!number_parse(text, max, &number) || number == 0) {
 		return false;
 	}
 	*ret_number = (uint32_t)number;
@@ -73,7 +65,7 @@ static const char *vsock_unix_parse(const char *text, struct address *address)
 	if (!path_copy(address->path, text, (size_t)(colon - text))) {
 		return "the path of a socket has 1 to 107 characters";
 	}
-	if (!number_parse(colon + 1, UINT32_MAX - 1, &address->port)) {
+	if (!part_parse(colon + 1, UINT32_MAX - 1, &address->port)) {
 		return "a vsock port is a number from 1 to 4294967294";
 	}
 	return NULL;
@@ -93,10 +85,10 @@ static const char *vsock_parse(const char *text, struct address *address)
 	}
 	if (strcmp(cid, "any") == 0) {
 		address->cid = CID_ANY;
-	} else if (!number_parse(cid, CID_ANY - 1, &address->cid)) {
+	} else if (!part_parse(cid, CID_ANY - 1, &address->cid)) {
 		return "a vsock CID is a number, or \"any\" to listen on";
 	}
-	if (!number_parse(colon + 1, UINT32_MAX - 1, &address->port)) {
+	if (!part_parse(colon + 1, UINT32_MAX - 1, &address->port)) {
 		return "a vsock port is a number from 1 to 4294967294";
 	}
 	return NULL;
@@ -115,7 +107,7 @@ static const char *tcp_parse(const char *text, struct address *address)
 			inet_pton(AF_INET, address->path, &host) != 1) {
 		return "a TCP host is a dotted address such as 127.0.0.1";
 	}
-	if (!number_parse(colon + 1, 65535, &address->port)) {
+	if (!part_parse(colon + 1, 65535, &address->port)) {
 		return "a TCP port is a number from 1 to 65535";
 	}
 	return NULL;

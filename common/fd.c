@@ -51,3 +51,15 @@ int fd_pipe(int ret_fds[2])
 	ret_fds[1] = fds[1];
 	return 0;
 }
+
+int fd_tell(int fd, char byte)
+{
+	ssize_t written;
+
+	do {
+		written = write(fd, &byte, 1);
+	} while (written < 0 && errno == EINTR);
+	int error = written < 0 ? -errno : 0;
+	close(fd);
+	return error;
+}

@@ -17,4 +17,7 @@ int fd_prepare(int fd);
 /* A pipe, both ends non-blocking and CLOEXEC. Returns 0 or a negative errno. */
 int fd_pipe(int ret_fds[2]);
 
+/* Writes BYTE to FD and closes it, whatever happened. Returns 0 or a negative errno. */
+int fd_tell(int fd, char byte);
+
 #endif

@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "common/address.h"
 #include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/number.h"
 #include "guest-agent/backend.h"
 #include "guest-agent/headless.h"
 #include "guest-agent/hotplug.h"
@@ -58,22 +58,6 @@ static const char help[] =
 		"SIGHUP looks at the connectors again, SIGTERM ends the program.\n"
 		"LOG=debug in the environment says more (error, warn, info, debug, trace).\n";
 
-static int ready_fd_parse(const char *text, int *ret_fd)
-{
-	char *end;
-	errno = 0;
-	long number = strtol(text, &end, 10);
-	if (errno || end == text || *end || number < 0 || number > 65535) {
-		fprintf(stderr,
-				"guest-agent: --ready-fd needs the number of an open file, not "
-				"\"%s\"\n",
-				text);
-		return -EINVAL;
-	}
-	*ret_fd = (int)number;
-	return 0;
-}
-
 /* Whether the options go together. Returns 0, or -EINVAL after a line about what is wrong. */
 static int options_check(const struct options *options, const char *surplus)
 {
@@ -108,6 +92,7 @@ static int options_parse(int count, char **arguments, struct options *options)
 			{NULL, 0, NULL, 0},
 	};
 	*options = (struct options) {.listen = "vsock:any:512", .ready_fd = -1};
+	uint64_t number;
 	int option;
 	while ((option = getopt_long(count, arguments, "", known, NULL)) != -1) {
 		switch (option) {
@@ -127,9 +112,14 @@ static int options_parse(int count, char **arguments, struct options *options)
 			options->software_cursor = true;
 			break;
 		case READY_FD:
-			if (ready_fd_parse(optarg, &options->ready_fd) != 0) {
+			if (!number_parse(optarg, 65535, &number)) {
+				fprintf(stderr,
+						"guest-agent: --ready-fd needs the number of an "
+						"open file, not \"%s\"\n",
+						optarg);
 				return -EINVAL;
 			}
+			options->ready_fd = (int)number;
 			break;
 		case VERSION:
 			puts("guest-agent " BRIDGE_VERSION);
@@ -267,17 +257,6 @@ static void agent_finish(struct agent *agent)
 	loop_destroy(agent->loop);
 }
 
-static void tell_ready(int ready_fd)
-{
-	if (ready_fd < 0) {
-		return;
-	}
-	if (write(ready_fd, "\n", 1) != 1) {
-		log_warn(LOG_MAIN, "--ready-fd %d: %s", ready_fd, strerror(errno));
-	}
-	close(ready_fd);
-}
-
 int main(int count, char **arguments)
 {
 	struct options options;
@@ -297,7 +276,10 @@ int main(int count, char **arguments)
 	if (!error) {
 		log_info(LOG_MAIN, "%s: serving \"%s\" on %s", "guest-agent " BRIDGE_VERSION,
 				screen_topology(agent.screen)->begin.driver, options.listen);
-		tell_ready(options.ready_fd);
+		error = options.ready_fd < 0 ? 0 : fd_tell(options.ready_fd, '\n');
+		if (error) {
+			log_warn(LOG_MAIN, "--ready-fd %d: %s", options.ready_fd, strerror(-error));
+		}
 		error = loop_run(agent.loop);
 	}
 	agent_finish(&agent);

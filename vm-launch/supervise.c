@@ -248,13 +248,8 @@ static void on_timer(void *data)
 
 static void announce(struct supervisor *supervisor)
 {
-	if (supervisor->ready_fd >= 0) {
-		ssize_t written = write(supervisor->ready_fd, "\n", 1);
-
-		if (written != 1) {
-			log_warn(LOG_VM, "nobody waits on --ready-fd any more");
-		}
-		fd_close(&supervisor->ready_fd);
+	if (supervisor->ready_fd >= 0 && fd_tell(fd_take(&supervisor->ready_fd), '\n') < 0) {
+		log_warn(LOG_VM, "nobody waits on --ready-fd any more");
 	}
 	log_info(LOG_VM, "everything is ready");
 	if (supervisor->config->all_ready) {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "schemes/display-bridge/display.h"
 #include "schemes/display-bridge/drm_ioctl.h"
 #include "schemes/display-bridge/status.h"
@@ -20,29 +21,11 @@
 #define MODE_FILE   (0x8000u | 0444u)
 #define MODE_FOLDER (0x4000u | 0555u)
 #define EVENT_PLUG  0x299fc90du // REDOX_DRM_EVENT_CONNECTOR_HOTPLUG
-#define VT_DIGITS   10
+#define VT_MAX      9999999999u
 
 struct hotplug_event {
 	uint32_t type, length, connector_id;
 };
-
-/* Reads a VT number: digits only. Returns 0 or -ENOENT. */
-static int vt_number_parse(const char *text, uint64_t *ret_number)
-{
-	uint64_t number = 0;
-	size_t digits = strlen(text);
-	if (digits == 0 || digits > VT_DIGITS) {
-		return -ENOENT;
-	}
-	for (size_t i = 0; i < digits; i++) {
-		if (text[i] < '0' || text[i] > '9') {
-			return -ENOENT;
-		}
-		number = number * 10 + (uint64_t)(text[i] - '0');
-	}
-	*ret_number = number;
-	return 0;
-}
 
 /* What PATH names, into the new handle CARD. */
 static int path_resolve(struct card *card, const char *path, uint32_t flags)
@@ -63,7 +46,7 @@ static int path_resolve(struct card *card, const char *path, uint32_t flags)
 		card->old_path = true;
 		path += 3;
 	}
-	return vt_number_parse(path, &card->vt_number);
+	return number_parse(path, VT_MAX, &card->vt_number) ? 0 : -ENOENT;
 }
 
 /* Opening "" below a handle opens the same thing again. */

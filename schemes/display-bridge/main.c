@@ -14,6 +14,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/number.h"
 #include "schemes/display-bridge/card.h"
 #include "schemes/display-bridge/display.h"
 #include "schemes/display-bridge/mode.h"
@@ -27,7 +28,7 @@ struct options {
 	const char *agent, *name, *alias, *state_file;
 	struct address address;
 	int ready_fd;
-	unsigned long ready_timeout_s;
+	uint64_t ready_timeout_s;
 	unsigned width_px, height_px;
 };
 
@@ -63,19 +64,6 @@ static int complain(const char *what, const char *detail)
 	return -EINVAL;
 }
 
-/* Reads a whole decimal number up to MAX. */
-static int number_parse(const char *text, unsigned long max, unsigned long *ret_number)
-{
-	char *end;
-	errno = 0;
-	unsigned long number = strtoul(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || number > max) {
-		return -EINVAL;
-	}
-	*ret_number = number;
-	return 0;
-}
-
 static int mode_parse(struct options *options, const char *text)
 {
 	char end;
@@ -87,18 +75,9 @@ static int mode_parse(struct options *options, const char *text)
 	return 0;
 }
 
-static int ready_fd_parse(struct options *options, const char *text)
-{
-	unsigned long number;
-	if (number_parse(text, INT32_MAX, &number) != 0) {
-		return complain("--ready-fd is the number of an open file, not ", text);
-	}
-	options->ready_fd = (int)number;
-	return 0;
-}
-
 static int option_take(struct options *options, int option)
 {
+	uint64_t number;
 	switch (option) {
 	case 'a':
 		options->agent = optarg;
@@ -115,9 +94,13 @@ static int option_take(struct options *options, int option)
 	case 'm':
 		return mode_parse(options, optarg);
 	case 'r':
-		return ready_fd_parse(options, optarg);
+		if (!number_parse(optarg, INT32_MAX, &number)) {
+			return complain("--ready-fd is the number of an open file, not ", optarg);
+		}
+		options->ready_fd = (int)number;
+		return 0;
 	case 't':
-		if (number_parse(optarg, 3600, &options->ready_timeout_s) != 0) {
+		if (!number_parse(optarg, 3600, &options->ready_timeout_s)) {
 			return complain("--ready-timeout is a number of seconds, not ", optarg);
 		}
 		return 0;

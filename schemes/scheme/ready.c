@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "common/fd.h"
 #include "common/log.h"
+#include "common/number.h"
 #include "schemes/scheme/libredox.h"
 #include "schemes/scheme/scheme_private.h"
 
@@ -16,15 +18,12 @@ static int ready_fd_of_init = -1;
 void ready_init(void)
 {
 	const char *text = getenv("INIT_NOTIFY");
-	char *end;
+	uint64_t fd;
 
 	if (!text) {
 		return;
 	}
-	errno = 0;
-	long fd = strtol(text, &end, 10);
-	if (errno || end == text || *end || fd < 0 || fd > INT32_MAX ||
-			fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0) {
+	if (!number_parse(text, INT32_MAX, &fd) || fcntl((int)fd, F_SETFD, FD_CLOEXEC) < 0) {
 		log_warn(LOG_MAIN, "INIT_NOTIFY is not a descriptor of ours, init is not told");
 		return;
 	}
@@ -32,29 +31,16 @@ void ready_init(void)
 	unsetenv("INIT_NOTIFY"); // not for our children
 }
 
-/* Writes BYTE and closes. */
-static int ready_write(int fd, char byte)
-{
-	ssize_t written;
-
-	do {
-		written = write(fd, &byte, 1);
-	} while (written < 0 && errno == EINTR);
-	int error = written < 0 ? -errno : 0;
-	close(fd);
-	return error;
-}
-
 int ready_notify(int ready_fd)
 {
 	int error = 0;
 
 	if (ready_fd_of_init >= 0) {
-		error = ready_write(ready_fd_of_init, 0);
+		error = fd_tell(ready_fd_of_init, 0);
 		ready_fd_of_init = -1;
 	}
 	if (ready_fd >= 0) {
-		int second = ready_write(ready_fd, '\n');
+		int second = fd_tell(ready_fd, '\n');
 		error = error ? error : second;
 	}
 	return error;

@@ -10,9 +10,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
+#include "common/fd.h"
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/number.h"
 #include "version.h"
 #include "vm-launch/vsock/device.h"
 
@@ -46,21 +47,6 @@ static int usage_error(const char *text)
 {
 	fprintf(stderr, "vsock-device: %s; try --help\n", text);
 	return EXIT_USAGE;
-}
-
-static bool number_parse(const char *text, uint64_t max, uint64_t *ret_number)
-{
-	if (text[0] < '0' || text[0] > '9') {
-		return false;
-	}
-	char *end = NULL;
-	errno = 0;
-	unsigned long long number = strtoull(text, &end, 10);
-	if (errno != 0 || *end != '\0' || number > max) {
-		return false;
-	}
-	*ret_number = number;
-	return true;
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -128,17 +114,6 @@ static void descriptors_raise(void)
 	}
 }
 
-static int ready_say(int fd)
-{
-	if (fd < 0) {
-		return 0;
-	}
-	ssize_t written = write(fd, "\n", 1);
-	int error = written == 1 ? 0 : -errno;
-	close(fd);
-	return error;
-}
-
 static void stop(void *data)
 {
 	loop_stop(data, EXIT_SUCCESS);
@@ -160,7 +135,7 @@ static int serve(struct loop *loop, const struct options *options)
 	if (error) {
 		return EXIT_FAILURE; // the device has said why
 	}
-	error = ready_say(options->ready_fd);
+	error = options->ready_fd < 0 ? 0 : fd_tell(options->ready_fd, '\n');
 	if (error) {
 		log_error(LOG_VSOCK, "cannot write to --ready-fd %d: %s", options->ready_fd,
 				strerror(-error));

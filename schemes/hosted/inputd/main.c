@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/loop.h"
+#include "common/number.h"
 #include "schemes/hosted/inputd/inputd.h"
 #include "schemes/scheme/scheme.h"
 #include "version.h"
@@ -39,7 +40,7 @@ static int complain(const char *what, const char *detail)
 
 static int option_take(struct options *options, int option)
 {
-	char *end;
+	uint64_t number;
 
 	switch (option) {
 	case 'g':
@@ -52,11 +53,10 @@ static int option_take(struct options *options, int option)
 		options->name = optarg;
 		return optarg[0] == '\0' ? complain("--name needs a name", "") : 0;
 	case 'r':
-		errno = 0;
-		options->ready_fd = (int)strtol(optarg, &end, 10);
-		if (optarg[0] < '0' || optarg[0] > '9' || *end != '\0' || errno != 0) {
+		if (!number_parse(optarg, INT32_MAX, &number)) {
 			return complain("--ready-fd is the number of an open file, not ", optarg);
 		}
+		options->ready_fd = (int)number;
 		return 0;
 	case 'h':
 		fputs(usage, stdout);
