@@ -5,7 +5,6 @@
 #include "schemes/display-bridge/mode.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define MODE_TYPE_PREFERRED (1u << 3)
 #define MODE_TYPE_DRIVER    (1u << 6)
@@ -67,11 +66,6 @@ bool mode_is_valid(const struct drm_fixed_modeinfo *mode)
 	return mode->hsync_start >= mode->hdisplay && mode->hsync_end >= mode->hsync_start &&
 			mode->htotal >= mode->hsync_end && mode->vsync_start >= mode->vdisplay &&
 			mode->vsync_end >= mode->vsync_start && mode->vtotal >= mode->vsync_end;
-}
-
-bool mode_equal(const struct drm_fixed_modeinfo *a, const struct drm_fixed_modeinfo *b)
-{
-	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
 void mode_make(uint32_t width_px, uint32_t height_px, struct drm_fixed_modeinfo *ret_mode)

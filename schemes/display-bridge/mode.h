@@ -16,8 +16,6 @@ void mode_to_wire(const struct drm_fixed_modeinfo *mode, struct bridge_mode *ret
 /* Whether a client may set it: size and order of the timings, as Linux checks them. */
 bool mode_is_valid(const struct drm_fixed_modeinfo *mode);
 
-bool mode_equal(const struct drm_fixed_modeinfo *a, const struct drm_fixed_modeinfo *b);
-
 /* A mode of WIDTH x HEIGHT at 60 Hz with plausible blanking, preferred. */
 void mode_make(uint32_t width_px, uint32_t height_px, struct drm_fixed_modeinfo *ret_mode);
 

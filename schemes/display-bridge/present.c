@@ -92,11 +92,6 @@ static void kick(struct present *present)
 
 /* --- changes --- */
 
-bool present_is_up(const struct present *present)
-{
-	return present->session != NULL;
-}
-
 static void crtc_touch(struct present *present, uint32_t index, const struct damage_rect *rect)
 {
 	struct present_crtc *crtc = &present->crtcs[index];

@@ -74,7 +74,6 @@ void present_finish(struct present *present);
 void present_up(struct present *present, struct session *session, uint32_t frame_max);
 /* The link is gone: those who wait are answered 0. */
 void present_down(struct present *present);
-bool present_is_up(const struct present *present);
 
 /* Another VT is active, or another topology: all that the agent may show is sent again. */
 void present_all(struct present *present);

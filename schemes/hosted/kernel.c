@@ -166,7 +166,8 @@ static uint32_t kernel_peer_pid(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? (uint32_t)peer.pid : 0;
 }
 
-void kernel_accept(struct kernel *kernel)
+/* Accepts all who wait; connections of this process have their first message handled at once. */
+static void kernel_accept(struct kernel *kernel)
 {
 	uint32_t own = (uint32_t)getpid();
 

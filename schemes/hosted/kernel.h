@@ -133,9 +133,6 @@ int64_t kernel_move_fds(
 /* Queues a record for the daemon. */
 struct scheme_sqe *kernel_push(struct kernel *kernel);
 
-/* Accepts all who wait; connections of this process have their first message handled at once. */
-void kernel_accept(struct kernel *kernel);
-
 /* connection.c */
 struct connection *connection_create(struct kernel *kernel, int fd, uint32_t pid);
 

@@ -15,9 +15,8 @@
 #include <unistd.h>
 #include "schemes/hosted/kernel.h"
 
-#define TICKET_NONE     UINT32_MAX
-#define TICKET_KEEP_MAX (MESSAGE_INLINE_MAX + 2 * MESSAGE_PAGE_BYTES)
-#define TICKET_FIRST    64u
+#define TICKET_NONE  UINT32_MAX
+#define TICKET_FIRST 64u
 
 static int ticket_grow(struct kernel *kernel)
 {

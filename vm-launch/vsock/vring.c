@@ -280,7 +280,8 @@ void vring_publish(struct vring *ring)
 	}
 }
 
-uint16_t vring_unsignalled(const struct vring *ring)
+/* Used elements published since the last signal. */
+static uint16_t vring_unsignalled(const struct vring *ring)
 {
 	return (uint16_t)(ring->published - ring->signalled);
 }

@@ -103,9 +103,6 @@ void vring_unpop(struct vring *ring, uint16_t count);
 void vring_push(struct vring *ring, uint16_t head, uint32_t written_bytes);
 void vring_publish(struct vring *ring);
 
-/* Used elements published since the last signal. */
-uint16_t vring_unsignalled(const struct vring *ring);
-
 /* Interrupts the guest, if it asked for it, by the call descriptor. Never blocks. */
 void vring_signal(struct vring *ring);
 

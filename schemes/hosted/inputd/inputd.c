@@ -27,7 +27,6 @@
 #define EVENTS_MAX     4096u // that a consumer may leave unread; the real one has no limit
 #define MESSAGES_MAX   1024u // that a display may leave unread
 #define NAME_MAX_BYTES 64u
-#define WRITE_MAX      (64u * sizeof(struct inputd_event))
 #define NO_FD          SIZE_MAX
 
 _Static_assert(sizeof(struct inputd_event) == 24, "redox-abi.md 5.4");

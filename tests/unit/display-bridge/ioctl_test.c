@@ -24,7 +24,6 @@ enum nr {
 	GETFB = 0xAD,
 	ADDFB = 0xAE,
 	RMFB = 0xAF,
-	PAGE_FLIP = 0xB0,
 	DIRTYFB = 0xB1,
 	CREATE_DUMB = 0xB2,
 	MAP_DUMB = 0xB3,
