@@ -544,7 +544,8 @@ int present_commit_done(struct present *present, const struct bridge_commit_done
 		return -EBADMSG;
 	}
 	commit_end(present, &crtc->commit);
-	crtc->done = commit.change;
+	// With nothing pending the rest will never be sent: present_all dropped it with its CRTC.
+	crtc->done = crtc->pending ? commit.change : crtc->changed;
 	struct vt *vt = vt_find(present->vts, commit.vt);
 	if (done->result != 0) {
 		crtc->refused++;

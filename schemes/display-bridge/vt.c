@@ -135,7 +135,7 @@ void vt_activate(struct vts *vts, uint64_t number)
 /* A state of CRTC INDEX was changed in place. */
 static void crtc_changed(struct vts *vts, struct vt *vt, uint32_t index)
 {
-	vt->crtcs[index].serial++;
+	vt->crtcs[index].serial = ++vts->serial;
 	if (vt_is_active(vts, vt)) {
 		present_crtc_state(vts->present, index);
 	}

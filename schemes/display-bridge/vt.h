@@ -40,7 +40,7 @@ struct vt_cursor {
 struct vt_crtc {
 	struct crtc_state now;
 	struct crtc_state confirmed;       // what to go back to when the driver refuses "now"
-	uint64_t serial, confirmed_serial; // count the changes of "now"; equal: confirmed is now
+	uint64_t serial, confirmed_serial; // of the newest change of "now"; equal: confirmed is now
 	struct vt_cursor cursor;
 };
 
@@ -62,6 +62,7 @@ struct vts {
 	uint64_t active; // number, or VT_NONE
 	bool told;       // inputd has spoken
 	uint64_t used;
+	uint64_t serial; // of the newest change, of all VTs: a number is never used twice
 };
 
 void vts_init(struct vts *vts, struct kms *kms, struct fb_table *fbs, struct present *present);

@@ -601,6 +601,7 @@ static void topology_shrinks(void **state)
 	assert_int_equal(client_show(&client, 1, 1, 0), 0);
 	assert_int_equal(client_dirty(&client, NULL, 0), 0);
 	fake_turn();
+	assert_int_equal(client_dirty(&client, NULL, 0), 0); // will never be sent
 	struct request *request = fake_start(client.card, FSYNC, NULL, 0);
 	topology.crtc_count = 1;
 	topology.connector_count = 1;
@@ -610,6 +611,30 @@ static void topology_shrinks(void **state)
 	assert_true(request->answered);
 	free(request);
 	assert_int_equal(client_show(&client, 0, 0, 0), 0);
+	client_assert_shown(&client, 0, 0, 0);
+}
+
+/* A commit that outlives its VT says nothing about another VT with the same number. */
+static void late_answer_is_not_for_the_next_vt(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client client;
+	agent_there(1);
+	client_start(&client, "3", 64, 48, &seed);
+	struct request *request = client_set_crtc(&client, 0, 0, 0, 0, 0);
+	fake_turn();
+	card_ops.cancel(&fake->display, client.card, request);
+	free(request);
+	fake_close(client.card);
+	client_start(&client, "3", 64, 48, &seed);
+	request = client_set_crtc(&client, 0, 0, 0, 0, 0);
+	fake_agent_answer(0, -EINVAL);
+	assert_false(request->answered);
+	fake_agent_settle();
+	assert_true(request->answered);
+	assert_int_equal(request->result, 0);
+	free(request);
 	client_assert_shown(&client, 0, 0, 0);
 }
 
@@ -642,6 +667,7 @@ int main(void)
 			DISPLAY_TEST(answer_before_the_pixels_is_a_fault),
 			DISPLAY_TEST(cancelled_waits_are_forgotten),
 			DISPLAY_TEST(topology_shrinks),
+			DISPLAY_TEST(late_answer_is_not_for_the_next_vt),
 	};
 	return test_main("present", tests);
 }
