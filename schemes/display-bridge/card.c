@@ -293,7 +293,7 @@ const struct scheme_ops card_ops = {
 
 void card_notify_hotplug(struct display *display, uint32_t slots)
 {
-	struct card *card;
+	struct card *card = NULL;
 	LIST_FOREACH (card, &display->cards, link) {
 		if (card->hotplug_events && slots != 0) {
 			card->hotplug_slots |= slots;

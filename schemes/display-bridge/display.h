@@ -27,7 +27,7 @@ struct display {
 	struct present present;
 	struct agent agent;
 	struct inputd inputd;
-	LIST_HEAD(, card) cards; // all handles
+	LIST_HEAD(card_list, card) cards; // all handles
 	uint32_t handles;
 	int state_fd;     // of the state file, -1: none
 	uint8_t *scratch; // LIMIT_PAYLOAD bytes: the payload of the ioctl being served

@@ -332,7 +332,7 @@ static int commit_start(struct present *present, uint32_t index)
 	}
 	*commit = (struct present_commit) {
 			.under_way = true,
-			.streaming = crtc->damage.count > 0,
+			.streaming = vt != NULL && crtc->damage.count > 0,
 			.id = message.id,
 			.vt = present->vts->active,
 			.state_serial = vt != NULL ? vt->crtcs[index].serial : 0,

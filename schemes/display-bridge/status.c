@@ -155,7 +155,7 @@ static void vts_format(const struct display *display, struct text *text)
 
 static void clients_format(const struct display *display, struct text *text)
 {
-	const struct card *card;
+	const struct card *card = NULL;
 	int shown = 0;
 	text_add(text, "handles: %u\nbuffers: %u\nbuffer_bytes: %" PRIu64 "\nframebuffers: %u\n",
 			display->handles, display->buffers.buffers, display->buffers.bytes,

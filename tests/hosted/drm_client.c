@@ -232,7 +232,7 @@ static void do_show(const char *path, uint32_t width, uint32_t height)
 	if (failed(fd)) {
 		return;
 	}
-	uint32_t crtcs[16], connectors[16], encoder, fb;
+	uint32_t crtcs[16] = {0}, connectors[16] = {0}, encoder, fb;
 	static struct drm_mode_modeinfo modes[128];
 	uint8_t *memory;
 	struct drm_mode_create_dumb create = {.width = width, .height = height, .bpp = 32};
