@@ -19,7 +19,7 @@ from machine import Client, Machine, MachineError, configuration, make_image  # 
 from picture import describe_difference, differing_pixels, load  # noqa: E402
 
 BUILD = os.environ.get("BRIDGE_BUILD", str(ROOT / "build"))
-SEED = random.SystemRandom().randrange(1 << 31)
+SEED = int(os.environ.get("TEST_SEED", random.SystemRandom().randrange(1 << 31)))
 
 
 class Display:
