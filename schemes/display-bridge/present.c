@@ -96,7 +96,8 @@ static void crtc_touch(struct present *present, uint32_t index, const struct dam
 {
 	struct present_crtc *crtc = &present->crtcs[index];
 	crtc->changed++;
-	if (present->session == NULL) {
+	// A VT may still show something on a CRTC that the topology lost: the agent knows no such one.
+	if (present->session == NULL || index >= present->vts->kms->topology.crtc_count) {
 		crtc->done = crtc->changed;
 		return;
 	}

@@ -614,6 +614,33 @@ static void topology_shrinks(void **state)
 	client_assert_shown(&client, 0, 0, 0);
 }
 
+/* The next agent has fewer CRTCs: what a VT shows on the others is nothing to it. */
+static void no_commits_for_lost_crtcs(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client client;
+	agent_there(2);
+	client_start(&client, "1", 64, 48, &seed);
+	assert_int_equal(client_show(&client, 1, 1, 0), 0);
+	fake_agent_down();
+	unsigned commits = fake->screens[1].commits;
+	topology.crtc_count = 1;
+	topology.connectors[0].crtcs = 1;
+	topology.connectors[1].crtcs = 1;
+	fake_agent_up();
+	fake_agent_topology(&topology);
+	fake_agent_settle();
+	assert_int_equal(client_dirty(&client, NULL, 0), 0);
+	struct request *request = fake_start(client.card, FSYNC, NULL, 0);
+	fake_agent_settle();
+	assert_true(request->answered);
+	free(request);
+	fake_close(client.card);
+	fake_agent_settle();
+	assert_int_equal(fake->screens[1].commits, commits);
+}
+
 /* A commit that outlives its VT says nothing about another VT with the same number. */
 static void late_answer_is_not_for_the_next_vt(void **state)
 {
@@ -667,6 +694,7 @@ int main(void)
 			DISPLAY_TEST(answer_before_the_pixels_is_a_fault),
 			DISPLAY_TEST(cancelled_waits_are_forgotten),
 			DISPLAY_TEST(topology_shrinks),
+			DISPLAY_TEST(no_commits_for_lost_crtcs),
 			DISPLAY_TEST(late_answer_is_not_for_the_next_vt),
 	};
 	return test_main("present", tests);
