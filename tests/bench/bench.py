@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+from daemon import start_ready  # noqa: E402
 
 
 def row(name, value, unit, peer, peer_value, aim=None, higher_is_better=False):
@@ -22,19 +25,6 @@ def row(name, value, unit, peer, peer_value, aim=None, higher_is_better=False):
         met = ratio >= aim if higher_is_better else ratio <= aim
     return {"name": name, "value": round(value, 3), "unit": unit, "peer": peer, "peer_value": round(peer_value, 3),
             "ratio": round(ratio, 3), "aim": aim, "met": met}
-
-
-def start_ready(argv, environment):
-    """Starts a daemon and waits for the newline on its --ready-fd."""
-    reader, writer = os.pipe()
-    process = subprocess.Popen([*argv, "--ready-fd", str(writer)], env=environment, pass_fds=[writer], stderr=subprocess.DEVNULL)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as ready:
-        if ready.read(1) != b"\n":
-            process.kill()
-            process.wait()
-            raise SystemExit(f"bench: {argv[0]} did not become ready")
-    return process
 
 
 # Cores of client and server.
@@ -56,14 +46,15 @@ def ioctl_rows(build, with_agent):
         registry = Path(folder, "redox")
         registry.mkdir(mode=0o700)
         environment = dict(os.environ, REDOX_HOSTED_DIR=str(registry))
+        quiet = {"env": environment, "stderr": subprocess.DEVNULL}
         address = f"unix:{folder}/agent"
         processes = []
         try:
             if with_agent:
                 processes.append(start_ready([build / "guest-agent/guest-agent", "--listen", address,
-                                              "--headless", ROOT / "guest-agent/headless.ini"], environment))
+                                              "--headless", ROOT / "guest-agent/headless.ini"], **quiet))
             bridge = start_ready([build / "schemes/display-bridge/display-bridge", "--agent", address,
-                                  "--ready-timeout", "5" if with_agent else "0"], environment)
+                                  "--ready-timeout", "5" if with_agent else "0"], **quiet)
             processes.append(bridge)
             rows = []
             for placement, cpus in PLACEMENTS.items():

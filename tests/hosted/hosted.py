@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/support"), os.environ["PROTO_DIR"]]
 
 import bridge_wire as wire  # noqa: E402
+from daemon import start_ready  # noqa: E402
 
 TIMEOUT_S = 30
 O_RDONLY, O_RDWR, O_STAT = 0x10000, 0x30000, 0x20000000
@@ -287,15 +288,9 @@ class Case(unittest.TestCase):
         self.addCleanup(self.end)
 
     def start_bridge(self):
-        reader, writer = os.pipe()
         with open(self.folder / "bridge.log", "ab") as log:
-            bridge = subprocess.Popen([os.environ["DISPLAY_BRIDGE"], "--agent", f"unix:{self.address}", "--ready-timeout", "0", "--ready-fd",
-                                       str(writer), *self.bridge_options], env=self.environment, pass_fds=[writer], stderr=log)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            self.assertTrue(select.select([ready], [], [], TIMEOUT_S)[0], "the bridge is not ready in time")
-            self.assertEqual(ready.read(), b"\n", "the bridge ended: " + self.log())
-        return bridge
+            return start_ready([os.environ["DISPLAY_BRIDGE"], "--agent", f"unix:{self.address}", "--ready-timeout", "0",
+                                *self.bridge_options], TIMEOUT_S, env=self.environment, stderr=log)
 
     def end(self):
         for client in self.clients:

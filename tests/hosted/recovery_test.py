@@ -4,7 +4,6 @@ ends at a random message."""
 
 import os
 import re
-import select
 import signal
 import struct
 import subprocess
@@ -17,6 +16,7 @@ import hosted
 from hosted import FIRST_CRTC, GETCONNECTOR, GETCRTC, GETRESOURCES, wire, u32
 
 import tap
+from daemon import start_ready
 from picture import describe_difference, differing_pixels, load
 from PIL import Image
 
@@ -30,16 +30,11 @@ class Recovery(hosted.Case):
         """Starts guest-agent on the address; waits until the bridge has its topology."""
         config = self.folder / "screen.ini"
         config.write_text(SCREEN, encoding="ascii")
-        reader, writer = os.pipe()
         with open(self.folder / "agent.log", "ab") as log:
-            process = subprocess.Popen([os.environ["GUEST_AGENT"], "--listen", f"unix:{self.address}", "--headless", config, "--png",
-                                        self.folder, "--ready-fd", str(writer)], pass_fds=[writer], stderr=log)
+            process = start_ready([os.environ["GUEST_AGENT"], "--listen", f"unix:{self.address}", "--headless", config, "--png",
+                                   self.folder], hosted.TIMEOUT_S, stderr=log)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            self.assertTrue(select.select([ready], [], [], hosted.TIMEOUT_S)[0])
-            self.assertEqual(ready.read(), b"\n")
         self.eventually(lambda: self.status("topology").startswith("of the agent"), "the bridge has the topology")
         return process
 

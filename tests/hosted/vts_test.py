@@ -2,7 +2,6 @@
 """Two Orbital-style clients on two VTs, switched by inputd of both generations: the monitor has the active one's picture, pixel for pixel."""
 
 import os
-import select
 import subprocess
 import sys
 import unittest
@@ -10,6 +9,7 @@ import unittest
 import hosted
 
 import tap
+from daemon import start_ready
 from picture import describe_difference, differing_pixels, load
 from PIL import Image
 
@@ -29,14 +29,10 @@ class Vts:
     bridge_options = ("--mode", "320x200")
 
     def start_bridge(self):
-        reader, writer = os.pipe()
         with open(self.folder / "inputd.log", "ab") as log:
-            self.inputd = subprocess.Popen([os.environ["HOSTED_INPUTD"], "--generation", self.generation, "--ready-fd", str(writer)],
-                                           env=self.environment, pass_fds=[writer], stderr=log)
+            self.inputd = start_ready([os.environ["HOSTED_INPUTD"], "--generation", self.generation], hosted.TIMEOUT_S,
+                                      env=self.environment, stderr=log)
         self.addCleanup(self.end_inputd)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            self.assertTrue(select.select([ready], [], [], hosted.TIMEOUT_S)[0], "inputd is not ready in time")
         bridge = super().start_bridge()
         self.bridge = bridge
         expected = "calls" if self.generation == "new" else "read"

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from daemon import NotReady, start_ready
 from qmp import Qmp
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,20 +88,12 @@ class Machine:
 
     def start(self, argv, timeout_s):
         """Starts a program with --ready-fd and waits for its newline."""
-        reader, writer = os.pipe()
         with open(self.log_path, "ab") as log:
-            process = subprocess.Popen([*argv, "--ready-fd", str(writer)], cwd=ROOT, env=self.environment, pass_fds=[writer],
-                                       stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        os.close(writer)
-        with os.fdopen(reader, encoding="utf-8") as ready:
             try:
-                read_line(ready, timeout_s, Path(argv[0]).name)
-            except MachineError as error:
-                process.terminate()
-                process.wait()
+                return start_ready(argv, timeout_s, cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            except NotReady as error:
                 self.stop()
                 raise MachineError(f"{error}; the log:\n{self.log()}") from error
-        return process
 
     def __enter__(self):
         """inputd first, as Redox's init does it, then vm-launch."""

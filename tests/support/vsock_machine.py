@@ -8,6 +8,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from daemon import start_ready
+
 ROOT = Path(__file__).resolve().parents[2]
 READY = "vsock_guest: ready"
 BOOT_SECONDS = 120
@@ -49,15 +51,8 @@ class VsockMachine:
         self.directory = tempfile.TemporaryDirectory(prefix="vsock-machine-")
         self.folder = Path(self.directory.name)
         self.host_path = self.folder / "host"
-        reader, writer = os.pipe()
-        self.device = subprocess.Popen([self.build / "vm-launch/vsock/vsock-device", "--socket", self.folder / "qemu",
-                                        "--cid", "42", "--host-socket", self.host_path, "--ready-fd", str(writer)],
-                                       pass_fds=[writer])
-        os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            if ready.read(1) != b"\n":
-                self.__exit__(None, None, None)
-                raise VsockMachineError("vsock-device did not become ready")
+        self.device = start_ready([self.build / "vm-launch/vsock/vsock-device", "--socket", self.folder / "qemu",
+                                   "--cid", "42", "--host-socket", self.host_path])
         return self
 
     def __exit__(self, kind, value, trace):

@@ -5,7 +5,6 @@ codec of the wire.  program_test.py AGENT PROTO_DIR
 
 import os
 import random
-import select
 import signal
 import socket
 import subprocess
@@ -21,6 +20,7 @@ sys.path[:0] = [str(ROOT / "tests/support"), sys.argv[2]]
 
 import bridge_wire as wire  # noqa: E402
 import tap  # noqa: E402
+from daemon import start_ready  # noqa: E402
 from PIL import Image  # noqa: E402
 
 SEED = int(os.environ.get("TEST_SEED", random.randrange(1 << 32)))
@@ -85,18 +85,13 @@ class Case(unittest.TestCase):
 
     def start(self, *arguments):
         """A running agent, after it has said that it is ready."""
-        reader, writer = os.pipe()
+        # Freed memory must count as free under the address sanitizer, too.
+        environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
         with open(self.folder / "log", "ab") as log:
-            # Freed memory must count as free under the address sanitizer, too.
-            environment = dict(os.environ, ASAN_OPTIONS=os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1")
-            process = subprocess.Popen([AGENT, "--listen", f"unix:{self.path}", "--headless", self.config, "--ready-fd", str(writer),
-                                        *arguments], pass_fds=[writer], stderr=log, env=environment)
+            process = start_ready([AGENT, "--listen", f"unix:{self.path}", "--headless", self.config, *arguments], TIMEOUT_S,
+                                  stderr=log, env=environment)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        os.close(writer)
-        with os.fdopen(reader, "rb") as ready:
-            self.assertTrue(select.select([ready], [], [], TIMEOUT_S)[0], "not ready in time")
-            self.assertEqual(ready.read(), b"\n")
         return process
 
     def wait_log(self, words):
