@@ -43,10 +43,14 @@ static uint64_t deadline_make(void)
 	return clock_now_ns() + LIMIT_COMMIT_MS * CLOCK_NS_PER_MS;
 }
 
-/* Arms the timer for the earliest answer that is still owed. */
+/* Arms the timer for the earliest answer that is still owed, or for the end of a full link. */
 static void timer_update(struct present *present)
 {
 	uint64_t deadline_ns = present->sync_id != 0 ? present->sync_deadline_ns : 0;
+	if (present->full_deadline_ns != 0 &&
+			(deadline_ns == 0 || present->full_deadline_ns < deadline_ns)) {
+		deadline_ns = present->full_deadline_ns;
+	}
 	for (uint32_t i = 0; i < LIMIT_CRTCS; i++) {
 		const struct present_commit *commit = &present->crtcs[i].commit;
 		if (commit->under_way && (deadline_ns == 0 || commit->deadline_ns < deadline_ns)) {
@@ -60,7 +64,7 @@ static void present_timeout(void *data)
 {
 	struct present *present = data;
 	if (present->session != NULL) {
-		session_fail(present->session, -ETIMEDOUT, "no answer to a commit");
+		session_fail(present->session, -ETIMEDOUT, "it does not answer, or does not read");
 	}
 }
 
@@ -268,6 +272,7 @@ void present_down(struct present *present)
 	}
 	present->cursor_synced = present->cursor_changed;
 	present->sync_id = 0;
+	present->full_deadline_ns = 0;
 	timer_update(present);
 	waits_answer(present, 0);
 }
@@ -525,7 +530,10 @@ static void present_pump(void *data)
 	if (error == 0) {
 		error = streams_pump(present);
 	}
-	if (error != 0 && error != -EAGAIN) { // EAGAIN: present_writable follows
+	if (error == -EAGAIN && present->full_deadline_ns == 0) {
+		present->full_deadline_ns = deadline_make(); // until present_writable
+	}
+	if (error != 0 && error != -EAGAIN) {
 		/* The link broke, or a fault of ours, which must not stall the screen. */
 		session_fail(present->session, error, "a message cannot be sent");
 	}
@@ -534,6 +542,7 @@ static void present_pump(void *data)
 
 void present_writable(struct present *present)
 {
+	present->full_deadline_ns = 0;
 	kick(present);
 }
 

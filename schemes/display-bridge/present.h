@@ -62,6 +62,7 @@ struct present {
 	uint64_t sync_change;                   // that the sync under way covers
 	uint32_t sync_id;                       // 0: none under way
 	uint64_t sync_deadline_ns;
+	uint64_t full_deadline_ns; // by which a full link has to have room again; 0: it is not full
 	struct present_crtc crtcs[LIMIT_CRTCS];
 };
 

@@ -182,7 +182,7 @@ class BadAgent(hosted.Case):
         self.assertGreater(asked, 100)
         self.assertLess(self.memory_kib(), before + 16 * 1024)
         connection.close()
-        self.assertIn("no answer to a commit", self.log())
+        self.assertIn("it does not answer, or does not read", self.log())
         self.client_goes_on()
         self.recovers(modes=((1024, 768),))
 

@@ -385,13 +385,50 @@ static void limit_commit(void **state)
 	loop_timer_arm(present->timer, 1); // as if the time had passed
 	test_wait(fake->loop, fake->failed != 0);
 	assert_int_equal(fake->failed, -ETIMEDOUT);
-	assert_string_equal(fake->fault, "no answer to a commit");
+	assert_string_equal(fake->fault, "it does not answer, or does not read");
 	fake->failed = 0;
 	fake_agent_down();
 	assert_true(request->answered);
 	assert_int_equal(request->result, 0);
 	free(request);
 	agent_there(1);
+	client_assert_shown(&client, 0, 0, 0);
+}
+
+/* An agent that reads no more may have filled the link with cursors before any commit. */
+static void full_link_ends_too(void **state)
+{
+	(void)state;
+	uint64_t seed = test_seed();
+	struct fake_client client;
+	agent_there(1);
+	client_start(&client, "3", 100, 60, &seed);
+	fake->full = true;
+	struct request *request = client_set_crtc(&client, 0, 0, 0, 0, 0);
+	fake_turn();
+	struct present *present = &fake->display.present;
+	assert_false(present->crtcs[0].commit.under_way);
+	uint64_t left_ns = present->full_deadline_ns - clock_now_ns();
+	assert_in_range(left_ns / CLOCK_NS_PER_MS, LIMIT_COMMIT_MS - 1000, LIMIT_COMMIT_MS);
+	present->full_deadline_ns = 1; // as if the time had passed
+	assert_int_equal(client_dirty(&client, NULL, 0), 0);
+	test_wait(fake->loop, fake->failed != 0);
+	assert_int_equal(fake->failed, -ETIMEDOUT);
+	fake->failed = 0;
+	fake_agent_down();
+	assert_true(request->answered);
+	free(request);
+	/* One that reads again has its time anew. */
+	agent_there(1);
+	assert_int_equal(present->full_deadline_ns, 0);
+	fake->full = true;
+	assert_int_equal(client_dirty(&client, NULL, 0), 0);
+	fake_turn();
+	assert_int_not_equal(present->full_deadline_ns, 0);
+	fake->full = false;
+	present_writable(present);
+	fake_agent_settle();
+	assert_int_equal(present->full_deadline_ns, 0);
 	client_assert_shown(&client, 0, 0, 0);
 }
 
@@ -689,6 +726,7 @@ int main(void)
 			DISPLAY_TEST(close_takes_the_cursor_along),
 			DISPLAY_TEST(rmfb_switches_off_and_dpms_too),
 			DISPLAY_TEST(limit_commit),
+			DISPLAY_TEST(full_link_ends_too),
 			DISPLAY_TEST(page_flip_without_event),
 			DISPLAY_TEST(answers_to_nothing_are_faults),
 			DISPLAY_TEST(answer_before_the_pixels_is_a_fault),
