@@ -115,6 +115,34 @@ static void crtcs_read(struct kms *kms, const drmModeRes *resources, struct topo
 	}
 }
 
+/* Whether another connector has the name of INDEX: one that is there, or an earlier one that is gone. */
+static bool name_is_taken(const struct kms *kms, const struct topology *topology, uint16_t index)
+{
+	for (uint16_t i = 0; i < kms->connectors_count; i++) {
+		if (i != index && (!kms->connectors[i].gone || i < index) &&
+				strcmp(topology->connectors[i].name,
+						topology->connectors[index].name) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Bridges know connectors by name. The kernel gives the name of a connector that is gone to the next
+ * one (docking stations); and one that was never read has none.
+ */
+static void names_make_unique(const struct kms *kms, struct topology *topology)
+{
+	for (uint16_t i = 0; i < kms->connectors_count; i++) {
+		char *name = topology->connectors[i].name;
+		if (name[0] == '\0' ||
+				(kms->connectors[i].gone && name_is_taken(kms, topology, i))) {
+			snprintf(name, sizeof(topology->connectors[i].name), "gone-%u", i);
+		}
+	}
+}
+
 static int kms_probe(struct backend *backend, struct topology *ret_topology)
 {
 	struct kms *kms = kms_from_backend(backend);
@@ -134,6 +162,7 @@ static int kms_probe(struct backend *backend, struct topology *ret_topology)
 		connector->index = i;
 		connector->crtcs &= crtcs;
 	}
+	names_make_unique(kms, ret_topology);
 	ret_topology->begin.crtcs = kms->crtcs_count;
 	ret_topology->begin.connectors = kms->connectors_count;
 	return 0;
