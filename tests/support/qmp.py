@@ -37,7 +37,12 @@ class Qmp:
                 raise QmpError(f"{name}: {answer['error']['desc']}")
 
     def screendump(self, path, device=None):
-        """Takes one picture of the monitor (of DEVICE by its id) and returns it as an RGB image."""
+        """
+        Takes one picture of the monitor (of DEVICE by its id) and returns it as an RGB image. The two commands in front are no retry: a device
+        has its queue emptied by QEMU's main loop, which may otherwise find the guest's kick and this command in the same turn.
+        """
+        for _ in range(2):
+            self.command("query-status")
         arguments = {"filename": str(path), "format": "png"}
         if device:
             arguments["device"] = device
