@@ -33,8 +33,6 @@ static void agent_up(void *data, const struct bridge_hello *peer)
 	agent->changed_ns = now_ns;
 	agent->flood_count = 0;
 	topology_reader_reset(&agent->reader);
-	static struct log_limit limit;
-	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "agent '%s' is there", agent->name);
 }
 
 static void agent_down(void *data, int error, const char *reason)

@@ -739,13 +739,13 @@ static void set_crtc_refusals(void **state)
 					.connectors = {connector_id(0), connector_id(1),
 							connector_id(0)}};
 	struct card *card = client.card;
-#define REFUSED(change, count, error)                                                        \
-	do {                                                                                 \
-		p = good;                                                                    \
-		p.fixed.count_connectors = (count);                                          \
-		change;                                                                      \
-		assert_int_equal(fake_ioctl(card, SETCRTC, &p, sizeof(p.fixed) + (count)*4), \
-				error);                                                      \
+#define REFUSED(change, count, error)                                                          \
+	do {                                                                                   \
+		p = good;                                                                      \
+		p.fixed.count_connectors = (count);                                            \
+		change;                                                                        \
+		assert_int_equal(fake_ioctl(card, SETCRTC, &p, sizeof(p.fixed) + (count) * 4), \
+				error);                                                        \
 	} while (0)
 	REFUSED(p.fixed.x = 0x10000, 1, -ERANGE);
 	REFUSED(p.fixed.fb_id = 0x777, 1, -ENOENT);
