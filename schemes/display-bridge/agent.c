@@ -77,6 +77,8 @@ static int on_topology(struct agent *agent, const struct link_frame *frame, cons
 	}
 	agent->has_topology = true;
 	present_up(&display->present, agent->session, agent->frame_max);
+	static struct log_limit limit;
+	log_line_limited(&limit, LOG_INFO, LOG_DISPLAY, "agent '%s' is there", agent->name);
 	if (agent->ready != NULL) {
 		agent->ready(agent->ready_data);
 	}
